@@ -1,0 +1,3 @@
+from ctrecon.cli import main
+
+main()

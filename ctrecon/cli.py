@@ -1,0 +1,160 @@
+"""ctrecon VERB [GROUP=MEMBER ...] [KEY=VALUE ...]
+
+Learned CT reconstruction with rotation-equivariant, ODE-discretised blocks.
+
+verbs:
+  demo          train an ordinary and an equivariant model on phantoms, compare them, reconstruct a real CT slice
+  show          what a configuration builds, in numbers
+  simulate      scan an image: image=FILE out=FILE
+  train         fit a model into a run folder, or go on where it stopped; -m sweeps
+  evaluate      measure a run on its test images: run=DIR
+  reconstruct   turn a sinogram into an image: sinogram=FILE out=FILE, with run=DIR or model=fbp
+  compare       set evaluated runs side by side: runs=[DIR,DIR]
+
+`ctrecon VERB --help` shows a verb's options. Wrong input ends with one line and exit status 2.
+"""
+
+import os
+import sys
+
+
+def main() -> None:
+    """The console script."""
+    words = sys.argv[1:]
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(__doc__)
+        sys.exit(0 if words else 2)
+    verb, *words = words
+    if verb not in VERBS:
+        _fail(f"{verb}: no such verb; expected one of {', '.join(VERBS)}")
+    from ctrecon.errors import InputError
+
+    try:
+        if {"-h", "--help"} & set(words):
+            _help(verb)
+        else:
+            VERBS[verb](words)
+    except InputError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'output'}: {error.strerror or error}; is there space and permission?")
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command goes on from the last validation", status=130)
+
+
+def _fail(message: str, status: int = 2) -> None:
+    print("ctrecon: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(status)
+
+
+def _help(verb: str) -> None:
+    from ctrecon.build import CONF, groups
+
+    print((CONF / f"{verb}.yaml").read_text().split("\nhydra:")[0])
+    if verb in ("train", "show", "simulate", "reconstruct", "evaluate"):
+        print("groups (GROUP=MEMBER; conf/GROUP/MEMBER.yaml lists the options, GROUP.OPTION=VALUE sets one):")
+        for group, members in groups().items():
+            print(f"  {group:15} {' '.join(members)}")
+
+
+def _train(words: list[str]) -> None:
+    from ctrecon.build import CONF, check, swept_keys
+    from ctrecon.errors import InputError
+
+    sweep = [word for word in words if word in ("-m", "--multirun")]
+    words = [word for word in words if word not in sweep]
+    check(words)
+    swept = swept_keys(words)
+    if swept and not sweep:
+        raise InputError(f"{swept[0]}: several values; ctrecon train -m trains them one after the other")
+    import hydra
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # lets errors through to main()
+    sys.argv = ["ctrecon train", *words, *sweep, f"swept=[{','.join(swept)}]"]
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")(_train_composed)()
+
+
+def _train_composed(config) -> None:
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from ctrecon.build import plain
+    from ctrecon.workflow import train_run
+
+    choices = HydraConfig.get().runtime.choices
+    values = plain(config)
+    varied = [key for key in values["swept"] if key not in ("seed", "name")]
+    told = [choices[key] if key in choices else f"{key.split('.')[-1]}{OmegaConf.select(config, key)}" for key in varied]
+    values["name"] = "-".join(filter(None, [values["name"], *told])) or choices["conv"]
+    train_run(values)
+
+
+def _evaluate(words: list[str]) -> None:
+    from ctrecon.build import options
+    from ctrecon.workflow import evaluate_run
+
+    chosen, rest = options("evaluate", words)
+    summary = evaluate_run(chosen.run, rest, list(chosen.turns), chosen.out, chosen.device)
+    for turn, metrics in summary["metrics"].items():
+        numbers = ", ".join(f"{name} {m['mean']:.4g} [{m['low']:.4g}, {m['high']:.4g}]" for name, m in metrics.items())
+        print(f"turned by {turn} degrees: {numbers}")
+    print(f"written: {chosen.out or chosen.run}/metrics.csv, metrics.json, examples.h5")
+
+
+def _reconstruct(words: list[str]) -> None:
+    from ctrecon.build import options
+    from ctrecon.workflow import reconstruct
+
+    chosen, rest = options("reconstruct", words)
+    reconstruct(**chosen, words=rest)
+    print(f"written: {chosen.out}")
+
+
+def _simulate(words: list[str]) -> None:
+    from ctrecon.build import options
+    from ctrecon.workflow import simulate
+
+    chosen, rest = options("simulate", words)
+    beside = simulate(**chosen, words=rest)
+    print(f"written: {chosen.out}, its geometry: {beside}")
+
+
+def _compare(words: list[str]) -> None:
+    from ctrecon.build import no_words, options
+    from ctrecon.workflow import compare_runs
+
+    chosen, rest = options("compare", words)
+    no_words("compare", rest)
+    print(compare_runs(list(chosen.runs) if not isinstance(chosen.runs, str) else chosen.runs, chosen.out))
+
+
+def _show(words: list[str]) -> None:
+    from ctrecon.build import options
+    from ctrecon.show import describe
+    from ctrecon.workflow import experiment_of
+
+    chosen, rest = options("show", words)
+    print(describe(experiment_of(chosen.run, rest)))
+
+
+def _demo(words: list[str]) -> None:
+    from ctrecon.build import no_words, options
+    from ctrecon.demo import demo
+
+    chosen, rest = options("demo", words)
+    no_words("demo", rest)
+    demo(**chosen)
+
+
+VERBS = {
+    "demo": _demo,
+    "show": _show,
+    "simulate": _simulate,
+    "train": _train,
+    "evaluate": _evaluate,
+    "reconstruct": _reconstruct,
+    "compare": _compare,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""A collection of images."""
+
+import abc
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ctrecon.errors import InputError
+
+
+class Collection(abc.ABC):
+    """Square images, the patient that each shows, and which rows train, validate and test."""
+
+    @abc.abstractmethod
+    def image(self, row: int) -> Float[Tensor, "1 1 M M"]:
+        """Image `row` at its own resolution, values attenuation / mu_max."""
+
+    @abc.abstractmethod
+    def patient(self, row: int) -> str:
+        """Whom the image shows."""
+
+    @abc.abstractmethod
+    def rows(self, split: str) -> list[int]:
+        """The rows of split train, val or test, as many as were asked for. Raises InputError where there are fewer."""
+
+
+def as_image(array: np.ndarray, where: str) -> Float[Tensor, "1 1 M M"]:
+    """An array (M, M) as an image. Raises InputError where it is not square or not finite."""
+    if array.ndim != 2 or array.shape[0] != array.shape[1] or array.shape[0] < 4:
+        raise InputError(f"{where}: an image of shape {' x '.join(map(str, array.shape))}; expected a square one: cut or pad it")
+    if not np.isrealobj(array) or not np.issubdtype(array.dtype, np.number):
+        raise InputError(f"{where}: an image of type {array.dtype}; expected real numbers")
+    array = np.array(array, dtype=np.float32)
+    if not np.isfinite(array).all():
+        raise InputError(f"{where}: the image contains NaN or infinite values; expected finite ones")
+    return torch.from_numpy(array)[None, None]

@@ -1,0 +1,90 @@
+"""CT slices from DICOM files."""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from jaxtyping import Float
+from pydicom.errors import InvalidDicomError
+from torch import Tensor
+
+from ctrecon.data.collection import Collection, as_image
+from ctrecon.data.split import Split
+from ctrecon.errors import InputError
+from ctrecon.physics.attenuation import from_hu
+
+
+class Dicom(Collection):
+    """The CT slices of a folder, searched to any depth; files that are not DICOM are passed over.
+
+    Args:
+        file: The folder, or one DICOM file.
+        train_size: Images to train on, None: all; likewise val_size and test_size.
+        seed: Draws the split by PatientID.
+
+    Raises:
+        InputError: The folder is empty, or a DICOM file is truncated or not a CT slice.
+    """
+
+    def __init__(
+        self, file: str, train_size: int | None = None, val_size: int | None = None, test_size: int | None = None, seed: int = 0
+    ) -> None:
+        path = Path(file)
+        if not path.exists():
+            raise InputError(f"{file}: no such folder; expected one with DICOM files")
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        headers = [(p, read_header(p)) for p in files if is_dicom(p)]
+        self._files = [p for p, header in headers if header.get("Modality", "CT") == "CT"]
+        if not self._files:
+            raise InputError(f"{file}: no CT slice in DICOM format among its {len(files)} files; expected at least one")
+        self._patients = [str(header.get("PatientID", "") or p.parent) for p, header in headers if p in set(self._files)]
+        sizes = {"train": train_size, "val": val_size, "test": test_size}
+        self._split = Split(str(file), self._patients, None, sizes, seed)
+
+    def image(self, row: int) -> Float[Tensor, "1 1 M M"]:
+        path = self._files[row]
+        return from_hu(as_image(read_hu(path), str(path)))
+
+    def patient(self, row: int) -> str:
+        return self._patients[row]
+
+    def rows(self, split: str) -> list[int]:
+        return self._split.rows(split)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file has DICOM's magic word, or claims by its name to be one."""
+    with path.open("rb") as opened:
+        return opened.read(132)[128:] == b"DICM" or path.suffix.lower() == ".dcm"
+
+
+def read_header(path: Path) -> pydicom.Dataset:
+    """All of a file but its pixels. Raises InputError where it is missing, truncated or not DICOM."""
+    try:
+        return pydicom.dcmread(path, stop_before_pixels=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; expected a DICOM file") from None
+    except (InvalidDicomError, EOFError, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: not a readable DICOM file ({error or 'truncated'}); is it complete?") from None
+
+
+def read_hu(path: Path) -> np.ndarray:
+    """The slice in Hounsfield units: stored values times RescaleSlope plus RescaleIntercept, padding as air.
+
+    Raises:
+        InputError: The file is missing, truncated, compressed in a way that cannot be read, or not a single slice.
+    """
+    read_header(path)
+    try:
+        file = pydicom.dcmread(path)
+        stored = file.pixel_array.astype(np.float32)
+    except Exception as error:  # pydicom's decoders raise many kinds
+        raise InputError(f"{path}: its pixels cannot be read ({str(error).splitlines()[0]}); is the file complete?") from None
+    if stored.ndim != 2 or file.get("SamplesPerPixel", 1) != 1:
+        raise InputError(f"{path}: pixels of shape {stored.shape}; expected one grey slice")
+    hu = stored * float(file.get("RescaleSlope", 1)) + float(file.get("RescaleIntercept", 0))
+    if "PixelPaddingValue" in file:
+        first = file.PixelPaddingValue
+        last = file.get("PixelPaddingRangeLimit", first)
+        hu[(stored >= min(first, last)) & (stored <= max(first, last))] = -1000.0
+    return hu

@@ -1,0 +1,63 @@
+"""A scanner turns an image into a pair (x, y): the truth on the reconstruction's grid and a measured sinogram."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from ctrecon.physics.geometry import Geometry
+from ctrecon.physics.noise import Noise
+from ctrecon.physics.ray import RayTransform
+from ctrecon.shapes import Image, Sinogram
+
+FINER = 2  # the simulation's grid over the reconstruction's
+
+
+class Scanner:
+    """Simulates on a grid twice as fine as the reconstruction's (no inverse crime), with noise that depends on (seed, row) alone.
+
+    An image fills the field of view, whatever its own resolution.
+
+    Args:
+        geometry: The scan, on the reconstruction's grid.
+        noise: The noise.
+        seed: Of the noise.
+    """
+
+    def __init__(self, geometry: Geometry, noise: Noise, seed: int = 0) -> None:
+        self.geometry, self.noise, self.seed = geometry, noise, seed
+        self.ray = RayTransform(geometry.finer(FINER))
+
+    @torch.no_grad()
+    def scan(self, image: Float[Tensor, "1 1 M M"], row: int) -> tuple[Image, Sinogram]:
+        """The pair of an image; `row` names its noise."""
+        fine = resample(image, FINER * self.geometry.pixels)
+        state = np.random.SeedSequence([self.seed, row]).generate_state(1, dtype=np.uint64)[0]
+        generator = torch.Generator().manual_seed(int(state >> 1))
+        return resample(image, self.geometry.pixels), self.noise(self.ray(fine), generator)
+
+
+def resample(x: Image, pixels: int) -> Image:
+    """The image on another grid over the same square: means over pixels when coarser, linear interpolation when finer.
+
+    Both commute with quarter turns.
+    """
+    if x.shape[-1] == pixels:
+        return x
+    if x.shape[-1] > pixels:
+        return functional.interpolate(x, size=(pixels, pixels), mode="area")
+    return functional.interpolate(x, size=(pixels, pixels), mode="bilinear", align_corners=False)
+
+
+def rotate(x: Image, degrees: float) -> Image:
+    """The image turned counter-clockwise about its centre: exactly by quarter turns, else with linear interpolation, zero outside."""
+    quarters, rest = divmod(degrees, 90)
+    x = x.rot90(int(quarters) % 4, (-2, -1))
+    if rest == 0:
+        return x
+    angle = torch.tensor(np.deg2rad(rest), dtype=x.dtype)
+    # Rows of the inverse map in (column, row) coordinates; rows grow downwards.
+    turn = torch.stack([torch.stack([angle.cos(), -angle.sin(), angle * 0]), torch.stack([angle.sin(), angle.cos(), angle * 0])])
+    grid = functional.affine_grid(turn[None].expand(len(x), 2, 3), list(x.shape), align_corners=False)
+    return functional.grid_sample(x, grid, align_corners=False)

@@ -1,0 +1,77 @@
+"""How the parameters of a cell are drawn before training."""
+
+import abc
+import math
+
+import torch
+
+from ctrecon.conv.convolution import Convolution
+from ctrecon.models.cell import Cell
+
+
+class Initialisation(abc.ABC):
+    """Draws the parameters of a cell from torch's global generator."""
+
+    @abc.abstractmethod
+    def __call__(self, cell: Cell) -> None:
+        """Set every parameter of the cell."""
+
+
+class Isotropic(Initialisation):
+    """The same rule for every family: filters are Gaussian, isotropic within the family's space of filters, their mean square
+    1 / fan-in; biases are zero; the projection is scaled down so that each cell starts near zero and every family as the same
+    reconstruction. Without it a comparison of families compares their libraries' default initialisations.
+
+    Args:
+        gain: Scale of the projection.
+    """
+
+    def __init__(self, gain: float = 0.001) -> None:
+        self.gain = gain
+
+    @torch.no_grad()
+    def __call__(self, cell: Cell) -> None:
+        for layer in cell.convolutions():
+            isotropic_(layer)
+        cell.project.weight *= self.gain
+
+
+class Published(Initialisation):
+    """The paper's start: each library's default, the convolutions inside blocks zero.
+
+    Source: published code of Celledoni et al., Inverse Problems 37 (2021) 085006.
+    """
+
+    @torch.no_grad()
+    def __call__(self, cell: Cell) -> None:
+        for layer in cell.convolutions():
+            layer.reset_as_published()
+        for layer in cell.convolutions()[1:-1]:
+            layer.weight.zero_()
+            layer.bias.zero_()
+
+
+@torch.no_grad()
+def isotropic_(layer: Convolution) -> None:
+    """Draw the filter as white noise projected onto the layer's space of filters, scaled to mean square 1 / fan-in; bias zero.
+
+    The projection w = (E^T E)^-1 E^T noise, E the map from weight to filter, is found by conjugate gradients: the result does
+    not depend on which basis the family happens to use.
+    """
+    expand = layer.expand
+    noise, pull_back = torch.func.vjp(expand, torch.zeros_like(layer.weight))
+    residual = pull_back(torch.randn_like(noise))[0]
+    weight, direction, square = torch.zeros_like(residual), residual, residual.dot(residual)
+    start = square
+    for _ in range(100):
+        if square <= 1e-12 * start:
+            break
+        image = pull_back(expand(direction))[0]
+        step = square / direction.dot(image)
+        weight, residual = weight + step * direction, residual - step * image
+        previous, square = square, residual.dot(residual)
+        direction = residual + square / previous * direction
+    drawn = expand(weight)
+    fan_in = math.prod(drawn.shape[1:])
+    layer.weight.copy_(weight / (drawn.square().mean() * fan_in).sqrt())
+    layer.bias.zero_()

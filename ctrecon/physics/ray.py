@@ -1,0 +1,82 @@
+"""The ray transform A as a differentiable torch operator."""
+
+import torch
+from torch import Tensor, nn
+
+from ctrecon.errors import InputError
+from ctrecon.physics.geometry import Geometry
+from ctrecon.physics.projector import StoredMatrix
+from ctrecon.shapes import Image, Sinogram
+
+
+class _Linear(torch.autograd.Function):
+    """y = M x whose backward pass is M^T, and whose backward's backward is M again."""
+
+    @staticmethod
+    def forward(ctx, x, apply, transpose):
+        ctx.pair = (transpose, apply)
+        return apply(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return _Linear.apply(grad, *ctx.pair), None, None
+
+
+class RayTransform(nn.Module):
+    """Line integrals of images along the rays of a geometry: `A(x)`, `A.transpose(y)`, `A.norm`.
+
+    The transpose is the plain one, <A x, y> = <x, A^T y> with sums over pixels and rays, exact up to rounding.
+
+    Args:
+        geometry: The scan.
+
+    Shapes and units:
+        Images (B, 1, H, W) dimensionless, sinograms (B, 1, A, D) in metres. Any float type and memory layout goes in and comes
+        out; the product is computed in the operator's own type (float32, or float64 after `.double()`).
+
+    Example:
+        >>> import torch
+        >>> from ctrecon.physics.geometry import Parallel
+        >>> A = RayTransform(Parallel(pixels=32, fov_m=0.2, views=20))
+        >>> A(torch.zeros(1, 1, 32, 32)).shape
+        torch.Size([1, 1, 20, 46])
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__()
+        self.geometry = geometry
+        self.projector = StoredMatrix(geometry)
+        self.norm = self._power_iteration()
+
+    def forward(self, x: Image) -> Sinogram:
+        """A x. Raises InputError where the image is not on this geometry's grid."""
+        if x.shape[-2:] != (self.geometry.pixels,) * 2:
+            raise InputError(
+                f"image is {x.shape[-2]} x {x.shape[-1]}, the geometry's grid {self.geometry.pixels} x {self.geometry.pixels}"
+            )
+        return _Linear.apply(x, self._forward, self._transpose)
+
+    def transpose(self, y: Sinogram) -> Image:
+        """A^T y. Raises InputError where the sinogram is not of this geometry."""
+        views, bins = self.geometry.shape
+        if y.shape[-2:] != (views, bins):
+            raise InputError(f"sinogram has {y.shape[-2]} views x {y.shape[-1]} bins, the geometry {views} x {bins}")
+        return _Linear.apply(y, self._transpose, self._forward)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        return self._as_columns(self.projector, x, self.geometry.shape)
+
+    def _transpose(self, y: Tensor) -> Tensor:
+        return self._as_columns(self.projector.transpose, y, (self.geometry.pixels,) * 2)
+
+    def _as_columns(self, product, batch: Tensor, shape: tuple[int, int]) -> Tensor:
+        columns = batch.detach().flatten(1).T.to(self.projector.matrix.dtype).contiguous()
+        return product(columns).T.reshape(len(batch), 1, *shape).to(batch.dtype)
+
+    @torch.no_grad()
+    def _power_iteration(self, iterations: int = 50) -> float:
+        """Largest singular value of A in metres. A has no negative entry, so neither has its top singular vector (Perron): ones reach it."""
+        x = torch.ones(1, 1, self.geometry.pixels, self.geometry.pixels)
+        for _ in range(iterations):
+            x = self._transpose(self._forward(x / x.norm()))
+        return x.norm().sqrt().item()

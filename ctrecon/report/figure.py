@@ -1,0 +1,86 @@
+"""Pictures of reconstructions."""
+
+from pathlib import Path
+
+import h5py
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from ctrecon.compare import Comparison
+from ctrecon.errors import InputError
+from ctrecon.files.atomic import replacing
+from ctrecon.measure import psnr, ssim
+from ctrecon.run import EXAMPLES
+
+matplotlib.use("Agg")
+Picture = Float[np.ndarray, "H W"]
+
+
+def comparison_figure(comparison: Comparison, out: Path) -> None:
+    """Ground truth, FBP and each contestant (its first seed) on the first kept test image at each turn; zooms and differences below.
+
+    Raises:
+        InputError: A run has no examples.h5.
+    """
+    kept = [_examples(contestant.runs[0] / EXAMPLES) for contestant in comparison.contestants]
+    first = kept[0]
+    stories = []
+    for turn in comparison.turns:
+        k = int(np.flatnonzero(np.isclose(first["turn"], float(turn)))[0])
+        columns = {"FBP": first["fbp"][k]} if "fbp" in first else {}
+        columns |= {c.name: examples["reconstruction"][k] for c, examples in zip(comparison.contestants, kept, strict=True)}
+        stories.append(
+            (
+                f"image {first['image'][k]}, turned by {turn} degrees" if turn != "0" else f"image {first['image'][k]}",
+                first["truth"][k],
+                columns,
+            )
+        )
+    picture(stories, out)
+
+
+def picture(stories: list[tuple[str, Picture, dict[str, Picture]]], out: Path) -> None:
+    """Rows of pictures: for each (title, truth, reconstructions by name) the images, a zoom, and the differences to the truth."""
+    width = 1 + max(len(columns) for *_, columns in stories)
+    figure = Figure(figsize=(2.4 * width, 7.6 * len(stories)), layout="constrained")
+    axes = figure.subplots(3 * len(stories), width, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for number, (title, truth, columns) in enumerate(stories):
+        whole, zoomed, differences = axes[3 * number : 3 * number + 3]
+        window = {"cmap": "gray", "vmin": 0.0, "vmax": float(np.percentile(truth, 99.8)) or 1.0}
+        part = _busiest(truth)
+        for axis, area in ((whole[0], (slice(None),) * 2), (zoomed[0], part)):
+            axis.imshow(truth[area], **window)
+        whole[0].set_title(f"ground truth\n{title}", fontsize=8)
+        limit = max(float(np.percentile(np.abs(x - truth), 99)) for x in columns.values()) or 1.0
+        for column, (name, x) in enumerate(columns.items(), start=1):
+            whole[column].imshow(x, **window)
+            whole[column].set_title(f"{name}\n{psnr(x, truth):.2f} dB, SSIM {ssim(x, truth):.3f}", fontsize=8)
+            zoomed[column].imshow(x[part], **window)
+            shown = differences[column].imshow(x - truth, cmap="RdBu_r", vmin=-limit, vmax=limit)
+            differences[column].set_title("minus ground truth", fontsize=7)
+        figure.colorbar(shown, ax=differences[0], location="right", shrink=0.8, label="attenuation / mu_max")
+    with replacing(out) as temporary:
+        figure.savefig(temporary, dpi=130)
+
+
+def _busiest(truth: Picture) -> tuple[slice, slice]:
+    """The quarter-width window with the most edges in it: where reconstructions differ."""
+    size = max(8, truth.shape[0] // 4)
+    edges = np.abs(np.diff(truth, axis=0, append=0)) + np.abs(np.diff(truth, axis=1, append=0))
+    corners = range(0, truth.shape[0] - size + 1, max(1, size // 4))
+    best = max(
+        ((row, column) for row in corners for column in corners),
+        key=lambda at: edges[at[0] : at[0] + size, at[1] : at[1] + size].sum(),
+    )
+    return slice(best[0], best[0] + size), slice(best[1], best[1] + size)
+
+
+def _examples(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file: run ctrecon evaluate run={path.parent} first")
+    with h5py.File(path, "r") as file:
+        return {name: file[name][:] for name in file}

@@ -1,0 +1,168 @@
+"""The run folder: everything a run was, is and yielded.
+
+config.yaml          resolved configuration
+weights.safetensors  best weights on validation, parameters only
+resume.pt            what is needed to go on, read with weights_only=True
+history.csv          a row a validation
+metrics.csv          a row a test image and turn
+metrics.json         their means with intervals
+examples.h5          some test images: truth, FBP, reconstruction
+environment.json     versions, device, commit, command
+
+Every file appears whole or not at all; a lock, which dies with its process, keeps a second writer out.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ctrecon.errors import InputError
+from ctrecon.files.atomic import replacing, write_text
+
+CONFIG, WEIGHTS, RESUME, HISTORY = "config.yaml", "weights.safetensors", "resume.pt", "history.csv"
+METRICS, SUMMARY, EXAMPLES, ENVIRONMENT = "metrics.csv", "metrics.json", "examples.h5", "environment.json"
+
+
+class Run:
+    """One run folder.
+
+    Args:
+        path: The folder, `runs/NAME/SEED`.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    @property
+    def name(self) -> str:
+        """NAME of `runs/NAME/SEED`."""
+        return self.path.resolve().parent.name
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other writers out. Raises InputError where another process writes to the folder."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            with filelock.FileLock(self / ".lock", timeout=0):
+                yield
+        except filelock.Timeout:
+            raise InputError(f"{self.path}: another process is writing to this run; wait for it, or choose another name=") from None
+
+    def config(self) -> dict[str, Any]:
+        """The configuration. Raises InputError where the folder is not a run."""
+        if not (self / CONFIG).is_file():
+            raise InputError(f"{self.path}: no {CONFIG}; expected a run folder such as runs/NAME/SEED")
+        try:
+            config = yaml.safe_load((self / CONFIG).read_text())
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(f"{self / CONFIG}: not readable YAML ({str(error).splitlines()[0]})") from None
+        if not isinstance(config, dict):
+            raise InputError(f"{self / CONFIG}: expected the configuration of a run")
+        return config
+
+    def begin(self, config: dict[str, Any], environment: dict[str, Any]) -> None:
+        """Write the configuration, or check that it is the one the folder has.
+
+        Raises:
+            InputError: The folder holds a run of another configuration; the message shows the difference.
+        """
+        if (self / CONFIG).is_file():
+            different = list(_differences(self.config(), config))
+            if different:
+                raise InputError(
+                    f"{self.path}: holds a run with another configuration ({'; '.join(different)}); choose another name= or remove the folder"
+                )
+        else:
+            write_text(self / CONFIG, yaml.safe_dump(config, sort_keys=False))
+        write_text(self / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
+
+    def save_weights(self, model: nn.Module) -> None:
+        """Keep the model's parameters (buffers are recomputed, so evaluation mode cannot leak into the file)."""
+        with replacing(self / WEIGHTS) as temporary:
+            save_file({name: p.detach().cpu().contiguous() for name, p in model.named_parameters()}, temporary)
+
+    def load_weights(self, model: nn.Module) -> None:
+        """Set the model's parameters. Raises InputError where they are missing, damaged or of another model."""
+        if not (self / WEIGHTS).is_file():
+            raise InputError(
+                f"{self.path}: no {WEIGHTS}: has the training reached its first validation? run ctrecon train again to go on"
+            )
+        try:
+            weights = load_file(self / WEIGHTS)
+        except SafetensorError as error:
+            raise InputError(f"{self / WEIGHTS}: damaged ({error}); train again") from None
+        parameters = dict(model.named_parameters())
+        shapes, expected = ({name: tuple(t.shape) for name, t in part.items()} for part in (weights, parameters))
+        if shapes != expected:
+            odd = sorted(name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name))
+            raise InputError(
+                f"{self / WEIGHTS}: {odd[0]} has shape {shapes.get(odd[0])}, the model {expected.get(odd[0])}: another config?"
+            )
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(weights[name])
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Keep everything needed to go on."""
+        with replacing(self / RESUME) as temporary:
+            torch.save(state, temporary)
+
+    def load_state(self) -> dict[str, Any] | None:
+        """What was kept, or None. Raises InputError where it is damaged."""
+        if not (self / RESUME).is_file():
+            return None
+        try:
+            return torch.load(self / RESUME, weights_only=True, map_location="cpu")
+        except Exception as error:  # torch raises many kinds for damaged files
+            raise InputError(
+                f"{self / RESUME}: damaged ({str(error).splitlines()[0][:80]}); remove it to train again from the start"
+            ) from None
+
+    def write_rows(self, name: str, rows: list[dict[str, Any]]) -> None:
+        """Write a table; its columns are the first row's keys."""
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self / name, text.getvalue())
+
+    def read_rows(self, name: str) -> list[dict[str, str]]:
+        """A table's rows. Raises InputError where it is missing."""
+        if not (self / name).is_file():
+            raise InputError(f"{self.path}: no {name}: run ctrecon evaluate run={self.path} first")
+        return list(csv.DictReader((self / name).read_text().splitlines()))
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Write a JSON file."""
+        write_text(self / name, json.dumps(content, indent=2) + "\n")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read a JSON file. Raises InputError where it is missing or damaged."""
+        if not (self / name).is_file():
+            raise InputError(f"{self.path}: no {name}: run ctrecon evaluate run={self.path} first")
+        try:
+            return json.loads((self / name).read_text())
+        except json.JSONDecodeError as error:
+            raise InputError(f"{self / name}: damaged ({error}); run ctrecon evaluate run={self.path} again") from None
+
+
+def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in dict.fromkeys([*old, *new]):
+            yield from _differences(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
+    elif old != new:
+        yield f"{key}: {old} there, {new} here"
