@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-import torch
 import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -294,6 +293,8 @@ class Experiment:
         """The model with freshly drawn parameters, a function of the configuration and its seed alone."""
         target = _target(self.config["model"])
         wanted = inspect.signature(target).parameters
+        import torch
+
         torch.manual_seed(self.config["seed"])
         parts = {name: part() for name, part in self._parts().items() if name in wanted}
         return make(self.config["model"], **parts)
@@ -333,15 +334,3 @@ def write_geometry(path: Path, node: dict[str, Any]) -> None:
     from ctrecon.files.atomic import write_text
 
     write_text(path, yaml.safe_dump(node, sort_keys=False))
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name; auto: CUDA where there is one. Raises InputError where it is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device={name}: {one_line(error)}; expected auto, cpu or cuda") from None
-    return device

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from ctrecon import compare
-from ctrecon.build import Experiment, amend, compose, parse, pick_device, plain, read_geometry, what_it_is, write_geometry
-from ctrecon.environment import environment
+from ctrecon.build import Experiment, amend, compose, parse, plain, read_geometry, what_it_is, write_geometry
+from ctrecon.environment import environment, pick_device
 from ctrecon.errors import InputError
 from ctrecon.evaluate import evaluate, seconds_per_step
 from ctrecon.files.atomic import write_text

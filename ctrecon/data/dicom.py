@@ -68,6 +68,14 @@ def read_header(path: Path) -> pydicom.Dataset:
         raise InputError(f"{path}: not a readable DICOM file ({error or 'truncated'}); is it complete?") from None
 
 
+def side_of(path: Path) -> float:
+    """Side of the slice in metres, from PixelSpacing. Raises InputError where the file does not tell."""
+    header = read_header(path)
+    if "PixelSpacing" not in header:
+        raise InputError(f"{path}: no PixelSpacing; expected the size of a pixel")
+    return float(header.PixelSpacing[0]) / 1000 * header.Rows
+
+
 def read_hu(path: Path) -> np.ndarray:
     """The slice in Hounsfield units: stored values times RescaleSlope plus RescaleIntercept, padding as air.
 

@@ -12,7 +12,7 @@ import abc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -106,7 +106,7 @@ class Geometry(abc.ABC):
         """Width of a pixel."""
         return self.fov_m / self.pixels
 
-    def finer(self, factor: int) -> Self:
+    def finer(self, factor: int) -> "Geometry":
         """The same scan of the same object on a grid `factor` times finer: for simulating without an inverse crime."""
         return replace(self, pixels=factor * self.pixels)  # the detector is set by now and stays
 

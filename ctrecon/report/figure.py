@@ -29,8 +29,9 @@ def comparison_figure(comparison: Comparison, out: Path) -> None:
     stories = []
     for turn in comparison.turns:
         k = int(np.flatnonzero(np.isclose(first["turn"], float(turn)))[0])
-        columns = {"FBP": first["fbp"][k]} if "fbp" in first else {}
-        columns |= {c.name: examples["reconstruction"][k] for c, examples in zip(comparison.contestants, kept, strict=True)}
+        columns = {c.name: examples["reconstruction"][k] for c, examples in zip(comparison.contestants, kept, strict=True)}
+        if "fbp" in first and not any(np.allclose(x, first["fbp"][k], atol=1e-6) for x in columns.values()):
+            columns = {"FBP": first["fbp"][k]} | columns
         stories.append(
             (
                 f"image {first['image'][k]}, turned by {turn} degrees" if turn != "0" else f"image {first['image'][k]}",

@@ -1,0 +1,100 @@
+"""Contract of a model: sinogram in, image out, and the whole reconstruction turns with the object."""
+
+import pytest
+import torch
+from conftest import experiment
+
+from ctrecon.errors import InputError
+from ctrecon.measure import equivariance_error
+from ctrecon.models.unrolled import Unrolled
+
+
+def sinogram(e, batch=1):
+    return e.geometry.fov_m * torch.rand(batch, 1, *e.geometry.shape)
+
+
+def alive(model):
+    """The model with its last layers as large as the others, as after training."""
+    for cell in getattr(model, "cells", []):
+        cell.project.weight.data *= 300
+    return model
+
+
+def test_maps_sinograms_to_images(model, conv):
+    e = experiment(f"model={model}", f"conv={conv}")
+    m, y = e.model(), sinogram(e, 2)
+    x = m(y)
+    assert x.shape == (2, 1, 32, 32) and x.isfinite().all()
+    torch.testing.assert_close(torch.cat([m(y[:1]), m(y[1:])]), x, rtol=1e-4, atol=1e-5)
+    with pytest.raises(InputError, match="views"):
+        m(torch.zeros(1, 1, 3, 4))
+
+
+def test_every_parameter_learns(conv, field, integrator, data_term):
+    e = experiment(f"conv={conv}", f"field={field}", f"integrator={integrator}", f"data_term={data_term}", "block.time=0.1")
+    m = alive(e.model())
+    m(sinogram(e)).square().sum().backward()
+    for name, p in m.named_parameters():
+        assert p.grad is not None and p.grad.isfinite().all(), name
+        # The last cell's memory goes nowhere, and no iteration's data step depends on it.
+        assert p.grad.any(), name
+
+
+def test_whole_reconstruction_turns_with_the_object(conv, field, integrator):
+    e = experiment(f"conv={conv}", f"field={field}", f"integrator={integrator}", "block.time=0.1")
+    m = alive(e.model())
+    error = equivariance_error(m, sinogram(e), e.geometry.turn)
+    if m.family.rotations % 4 == 0:
+        assert error < 1e-5
+    else:
+        assert error > 1e-2
+
+
+def test_fan_beam_reconstruction_turns_too():
+    e = experiment("geometry=fan_htc2022", "geometry.views=72", "geometry.pixels=32", "conv=c4")
+    assert equivariance_error(alive(e.model()), sinogram(e), e.geometry.turn) < 1e-5
+
+
+def test_every_family_starts_as_the_same_reconstruction(conv):
+    """Cells start near zero: the image is that of the plain gradient steps to half a percent."""
+    e = experiment(f"conv={conv}")
+    m, y = e.model(), sinogram(e)
+    started, plain_steps = m(y), m.start(y)
+    for _ in m.cells:
+        plain_steps = plain_steps - m.term.gradient(plain_steps, y)
+    assert (started - plain_steps).abs().max() < 5e-3 * plain_steps.abs().max()
+
+
+def test_same_seed_same_model(conv):
+    one, same, other = (experiment(f"conv={conv}", f"seed={seed}").model() for seed in (1, 1, 2))
+    for name, p in one.named_parameters():
+        assert torch.equal(p, dict(same.named_parameters())[name])
+    assert any(not torch.equal(p, dict(other.named_parameters())[name]) for name, p in one.named_parameters())
+
+
+@pytest.mark.parametrize(("family", "count"), [("plain", 754_992), ("c4", 126_000), ("c2", 251_952), ("c8", 63_024), ("c1", 503_856)])
+def test_paper_has_the_published_number_of_parameters(family, count):
+    from ctrecon.build import Experiment, compose, plain
+
+    m = Experiment(plain(compose(["experiment=paper", "geometry.pixels=16", f"conv={family}"]))).model()
+    assert sum(p.numel() for p in m.parameters()) == count
+
+
+def test_paper_is_the_published_iteration():
+    """x, s <- P([x, A^T (A x - y), s]) from zero, the middle convolution starting at zero, nothing normalised or skipped."""
+    from ctrecon.build import Experiment, compose, plain
+
+    e = Experiment(plain(compose(["experiment=paper", "geometry.pixels=16", "conv=plain"])))
+    m = e.model()
+    assert isinstance(m, Unrolled) and len(m.cells) == 8
+    assert not any(cell.blocks[0].field.K.weight.any() for cell in m.cells)
+    y = sinogram(e)
+    x, s, A = torch.zeros(1, 1, 16, 16), torch.zeros(1, 5, 16, 16), e.ray
+    leaky = torch.nn.functional.leaky_relu
+    pad = lambda z, layer: torch.nn.functional.pad(z, (1, 1, 1, 1), mode="replicate")  # noqa: E731
+    conv = lambda z, layer: torch.nn.functional.conv2d(pad(z, layer), layer.filter(), layer.bias)  # noqa: E731
+    for cell in m.cells:
+        z = leaky(conv(torch.cat([x, A.transpose(A(x) - y), s], 1), cell.lift), 0.01)
+        z = z + leaky(conv(z, cell.blocks[0].field.K), 0.01)
+        x, s = conv(z, cell.project).split([1, 5], dim=1)
+    torch.testing.assert_close(m(y), x)

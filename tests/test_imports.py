@@ -1,0 +1,77 @@
+"""Who may import whom. This table is the architecture; the test keeps it true."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1] / "ctrecon"
+GROUND = {"errors", "shapes"}  # anybody may
+MAY_IMPORT = {
+    "physics": set(),
+    "conv": set(),
+    "ode": {"conv"},
+    "data": {"physics"},
+    "models": {"physics", "conv", "ode"},
+    "files": {"data", "physics"},
+    "measure": {"physics"},
+    "bootstrap": set(),
+    "environment": set(),
+    "run": {"files"},
+    "train": {"data", "measure", "run"},
+    "evaluate": {"bootstrap", "data", "files", "measure", "physics", "run"},
+    "compare": {"bootstrap", "run"},
+    "report": {"compare", "files", "measure", "run"},
+    "build": {"physics", "data", "files", "models"},
+    "show": {"build", "measure", "models"},
+    "workflow": {"build", "compare", "environment", "evaluate", "files", "report", "run", "train"},
+    "demo": {"build", "data", "files", "measure", "models", "report", "run", "workflow"},
+    "cli": {"build", "demo", "show", "workflow"},
+    "__main__": {"cli"},
+    "__init__": set(),
+    "errors": set(),
+    "shapes": set(),
+}
+HOME = {
+    "odl": ("physics/",),
+    "astra": ("physics/",),
+    "escnn": ("conv/rotation.py",),
+    "matplotlib": ("report/",),
+    "hydra": ("build.py", "cli.py"),
+    "omegaconf": ("build.py", "cli.py"),
+    "pydicom": ("data/dicom.py", "files/image.py", "demo.py"),
+    "nibabel": ("files/",),
+    "tifffile": ("files/",),
+}
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"ctrecon.{a.name}" for a in node.names) if node.module == "ctrecon" else ["." * node.level + (node.module or "")]
+
+
+def test_imports_follow_the_table():
+    for path in ROOT.rglob("*.py"):
+        where = path.relative_to(ROOT).as_posix()
+        room = where.split("/")[0].removesuffix(".py")
+        for name in imported(path):
+            assert not name.startswith("."), f"{where}: write absolute imports, not {name}"
+            top, *rest = name.split(".")
+            if top == "ctrecon" and rest and rest[0] != room:
+                assert rest[0] in MAY_IMPORT[room] | GROUND, f"{where} must not import {name}"
+            if top in HOME:
+                assert where.startswith(HOME[top]), f"{where} must not import {top}"
+
+
+def test_table_has_no_cycle():
+    done: list[str] = []
+    while len(done) < len(MAY_IMPORT):
+        ready = [room for room, allowed in MAY_IMPORT.items() if room not in done and allowed <= set(done)]
+        assert ready, f"a cycle among {set(MAY_IMPORT) - set(done)}"
+        done += ready
+
+
+def test_no_code_in_room_files():
+    for path in ROOT.rglob("__init__.py"):
+        assert all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text()).body), f"{path}: a room's file is its docstring"
