@@ -70,7 +70,7 @@ def _train(words: list[str]) -> None:
     import hydra
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets errors through to main()
-    sys.argv = ["ctrecon train", *words, *sweep, f"swept=[{','.join(swept)}]"]
+    sys.argv = ["ctrecon train", *sweep, *words, f"swept=[{','.join(swept)}]"]
     hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")(_train_composed)()
 
 

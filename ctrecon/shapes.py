@@ -11,4 +11,5 @@ from torch import Tensor
 Image: TypeAlias = Float[Tensor, "B 1 H W"]
 Sinogram: TypeAlias = Float[Tensor, "B 1 A D"]
 Features: TypeAlias = Float[Tensor, "B C H W"]
+Channels: TypeAlias = Float[Tensor, "B O H W"]
 Filter: TypeAlias = Float[Tensor, "O I k k"]

@@ -40,7 +40,7 @@ def train_run(values: dict[str, Any]) -> Run:
     return run
 
 
-def evaluate_run(path: str, words: list[str], turns: list[float], out: str | None, device: str) -> dict[str, Any]:
+def evaluate_run(path: str, words: list[str], turns: list[int | float], out: str | None, device: str) -> dict[str, Any]:
     """Measure a run, on other data where words say so; returns the summary."""
     if not turns or any(isinstance(turn, bool) or not isinstance(turn, int | float) for turn in turns):
         raise InputError(f"turns={turns}: expected angles in degrees, such as turns=[0,90]")

@@ -1,19 +1,31 @@
 """Shared fixtures. A contract test runs once for every member of a conf/ group."""
 
+import copy
+import functools
 from pathlib import Path
 
+import h5py
+import numpy as np
+import pydicom
 import pytest
 import torch
+from pydicom.data import get_testdata_file
 
 from ctrecon.build import Experiment, compose, groups, plain
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-SMALL = ["geometry.pixels=32", "conv.channels=16", "data.train_size=3", "data.val_size=2", "data.test_size=2"]
+SMALL = ["conv.channels=16", "data.train_size=3", "data.val_size=2", "data.test_size=2"]
 
 
 def experiment(*words: str) -> Experiment:
     """An experiment of a few seconds; words come last and win."""
-    return Experiment(plain(compose(["geometry=tiny", *SMALL, "model.iterations=2", *words])))
+    return Experiment(copy.deepcopy(_composed(words)))
+
+
+@functools.cache
+def _composed(words: tuple[str, ...]) -> dict:
+    few = [] if "model=fbp" in words else ["model.iterations=2"]
+    return plain(compose(["geometry=tiny", *SMALL, *few, *words]))
 
 
 def pytest_generate_tests(metafunc):
@@ -38,6 +50,34 @@ def shared():
         return SHARED / name
 
     return find
+
+
+def write_slices(path: Path, patients: list[str], splits: list[str] | None = None, size: int = 64, unit: str = "HU", **extra) -> Path:
+    """An HDF5 file of slices: a body with a bright organ that moves and grows with the row."""
+    axis = np.arange(size) - size / 2
+    images = np.full((len(patients), size, size), -1000, dtype=np.int16)
+    for row, image in enumerate(images):
+        image[(axis[:, None] ** 2 + (axis[None, :] * 1.3) ** 2) < (0.4 * size) ** 2] = 20
+        image[(axis[:, None] - row % 9) ** 2 + (axis[None, :] - 5) ** 2 < (size / 10 + row % 5) ** 2] = 300 + 40 * (row % 7)
+    with h5py.File(path, "w") as file:
+        file["images"], file.attrs["unit"] = images, unit
+        for name, column in {"patient": patients, "split": splits, **extra}.items():
+            if column is not None:
+                file[name] = column
+    return path
+
+
+def write_dicom(path: Path, stored: np.ndarray, patient: str = "P", **tags) -> Path:
+    """A CT slice as scanners write it: unsigned 16 bit, intercept -1024."""
+    file = pydicom.dcmread(get_testdata_file("CT_small.dcm", download=False))
+    file.PatientID, (file.Rows, file.Columns) = patient, stored.shape
+    file.PixelData, file.PixelRepresentation = stored.astype("<u2").tobytes(), 0
+    del file.PixelPaddingValue
+    for name, value in tags.items():
+        file.add_new(name, "US", value) if name == "PixelPaddingValue" else setattr(file, name, value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file.save_as(path)
+    return path
 
 
 def devices():

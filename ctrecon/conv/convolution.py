@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ctrecon.errors import InputError
-from ctrecon.shapes import Features, Filter
+from ctrecon.shapes import Channels, Features, Filter
 
 PADDING = {"zeros": "constant", "replicate": "replicate"}
 
@@ -48,15 +48,15 @@ class Convolution(nn.Module, abc.ABC):
         """The filter in use."""
         return self.expand(self.weight)
 
-    def forward(self, z: Features) -> Features:
+    def forward(self, z: Features) -> Channels:
         """K z + b."""
         return self._correlate(z, self.shift())
 
-    def linear(self, z: Features) -> Features:
+    def linear(self, z: Features) -> Channels:
         """K z."""
         return self._correlate(z, None)
 
-    def transpose(self, z: Features) -> Features:
+    def transpose(self, z: Features) -> Channels:
         """K^T z, exactly, with gradients to z and the filter."""
         if self.padding == "zeros":
             kernel = self.filter()

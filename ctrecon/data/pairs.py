@@ -33,7 +33,7 @@ class Pairs:
         """Whom pair `index` shows."""
         return self.collection.patient(self.rows[index])
 
-    def pair(self, index: int, turn: float = 0) -> tuple[Image, Sinogram]:
+    def pair(self, index: int, turn: int | float = 0) -> tuple[Image, Sinogram]:
         """Truth and sinogram of pair `index`, the object turned by `turn` degrees counter-clockwise.
 
         By quarter turns the same noisy sinogram is turned where the geometry allows it; otherwise the scan is simulated anew.

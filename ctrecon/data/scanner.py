@@ -38,20 +38,18 @@ class Scanner:
         return resample(image, self.geometry.pixels), self.noise(self.ray(fine), generator)
 
 
-def resample(x: Image, pixels: int) -> Image:
-    """The image on another grid over the same square: means over pixels when coarser, linear interpolation when finer.
+def resample(x: Image, pixels: int) -> Float[Tensor, "B 1 N N"]:
+    """The image on another grid over the same square: means over whole pixels where they fit, else linear interpolation, antialiased.
 
     Both commute with quarter turns.
     """
-    if x.shape[-1] == pixels:
-        return x
-    if x.shape[-1] > pixels:
+    if x.shape[-1] % pixels == 0:
         return functional.interpolate(x, size=(pixels, pixels), mode="area")
-    return functional.interpolate(x, size=(pixels, pixels), mode="bilinear", align_corners=False)
+    return functional.interpolate(x, size=(pixels, pixels), mode="bilinear", align_corners=False, antialias=True)
 
 
-def rotate(x: Image, degrees: float) -> Image:
-    """The image turned counter-clockwise about its centre: exactly by quarter turns, else with linear interpolation, zero outside."""
+def rotate(x: Image, degrees: int | float) -> Image:
+    """The image turned counter-clockwise about its centre: exactly by quarter turns, else by linear interpolation, zero outside."""
     quarters, rest = divmod(degrees, 90)
     x = x.rot90(int(quarters) % 4, (-2, -1))
     if rest == 0:

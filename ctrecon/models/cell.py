@@ -7,7 +7,7 @@ from torch import nn
 from ctrecon.conv.convolution import Convolution
 from ctrecon.conv.family import ConvFamily
 from ctrecon.ode.block import Block
-from ctrecon.shapes import Features
+from ctrecon.shapes import Channels, Features
 
 
 class Cell(nn.Module):
@@ -25,7 +25,7 @@ class Cell(nn.Module):
         self.lift, self.project = family.lift(inputs), family.project(outputs)
         self.activation, self.blocks = family.activation, nn.Sequential(*blocks)
 
-    def forward(self, channels: Features) -> Features:
+    def forward(self, channels: Features) -> Channels:
         """The correction for stacked scalar channels."""
         return self.project(self.blocks(self.activation(self.lift(channels))))
 

@@ -14,7 +14,7 @@ def test_norm_is_that_of_the_matrix(conv):
     isotropic_(layer)
     width = layer.filter().shape[1]
     columns = layer.linear(torch.eye(width * 20).reshape(-1, width, 4, 5)).flatten(1)
-    assert spectral_norm(layer, (4, 5), iterations=1000) == pytest.approx(torch.linalg.matrix_norm(columns, 2).item(), rel=1e-3)
+    assert spectral_norm(layer, (4, 5), iterations=300) == pytest.approx(torch.linalg.matrix_norm(columns, 2).item(), rel=1e-2)
 
 
 def test_norm_grows_with_the_grid(conv):

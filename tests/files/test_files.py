@@ -1,0 +1,105 @@
+"""Files in and out: what is written is read back, and appears whole or not at all."""
+
+import h5py
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+import scipy.io
+import tifffile
+import torch
+from skimage.io import imread, imsave
+
+from ctrecon.errors import InputError
+from ctrecon.files import image, sinogram
+from ctrecon.files.atomic import replacing, writable
+from ctrecon.physics.attenuation import to_hu
+from ctrecon.physics.geometry import Parallel
+
+GEOMETRY = Parallel(pixels=16, fov_m=0.2, views=6, bins=23)
+Y = np.random.default_rng(0).random((6, 23), dtype=np.float32)
+X = np.random.default_rng(1).random((16, 16), dtype=np.float32)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5", ".tif", ".mat"])
+def test_sinograms_are_read_back(tmp_path, suffix):
+    path = sinogram.check_output(str(tmp_path / f"new folder/y{suffix}"))
+    sinogram.write_sinogram(path, Y)
+    y = sinogram.read_sinogram(str(path), "sinogram", None, "metres", GEOMETRY)
+    assert torch.equal(y[0, 0], torch.from_numpy(Y))
+
+
+def test_stack_needs_an_index(tmp_path):
+    np.save(tmp_path / "y.npy", np.stack([Y, 2 * Y]))
+    read = lambda index: sinogram.read_sinogram(str(tmp_path / "y.npy"), "sinogram", index, "metres", GEOMETRY)  # noqa: E731
+    assert torch.equal(read(1), 2 * read(0))
+    for index in (None, 2, -1):
+        with pytest.raises(InputError, match="index"):
+            read(index)
+
+
+def test_part_of_a_scan_is_taken_from_the_whole(tmp_path):
+    np.save(tmp_path / "y.npy", Y)
+    part = Parallel(pixels=16, fov_m=0.2, views="1:3", bins=23, scan_views=6)
+    assert torch.equal(sinogram.read_sinogram(str(tmp_path / "y.npy"), "sinogram", None, "metres", part)[0, 0], torch.from_numpy(Y[1:3]))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".h5", ".tif", ".png", ".dcm", ".nii.gz"])
+def test_images_are_read_back(tmp_path, suffix):
+    path = image.check_output(str(tmp_path / f"x{suffix}"))
+    image.write_image(path, X, 0.002)
+    back = {
+        ".npy": lambda: np.load(path),
+        ".h5": lambda: h5py.File(path)["image"][:],
+        ".tif": lambda: tifffile.imread(path),
+        ".png": lambda: X.min() + imread(path) / 255 * (X.max() - X.min()),
+        ".dcm": lambda: (pydicom.dcmread(path).pixel_array / 1000 + 1) * (20 / 81.35858),
+        ".nii.gz": lambda: np.asarray(nibabel.load(path).dataobj)[:, :, 0].T,
+    }[suffix]()
+    assert np.abs(back - X).max() <= {".png": 0.5 / 255, ".dcm": 0.5 / 1000 * 0.25}.get(suffix, 0) + 1e-7
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_dicom_is_in_hounsfield_units_with_its_pixel_size(tmp_path):
+    image.write_image(tmp_path / "x.dcm", X, 0.0025)
+    file = pydicom.dcmread(tmp_path / "x.dcm")
+    assert file.PixelSpacing == [2.5, 2.5] and abs(file.pixel_array[3, 5] - to_hu(X[3, 5])) <= 0.5
+    assert torch.allclose(image.read_image(str(tmp_path / "x.dcm"), None, "relative")[0, 0], torch.from_numpy(X), atol=2e-4)
+
+
+def test_images_to_scan_come_from_many_formats(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    scipy.io.savemat(tmp_path / "x.mat", {"image": X})
+    tifffile.imwrite(tmp_path / "x.tif", X)
+    imsave(tmp_path / "x.png", (255 * X).astype(np.uint8), check_contrast=False)
+    for suffix in (".npy", ".mat", ".tif", ".png"):
+        x = image.read_image(str(tmp_path / f"x{suffix}"), None, "relative")
+        assert np.abs(x[0, 0].numpy() - X).max() <= (1 / 255 if suffix == ".png" else 0)
+    np.save(tmp_path / "hu.npy", np.zeros((16, 16)))
+    assert image.read_image(str(tmp_path / "hu.npy"), None, "HU").mean().item() == pytest.approx(20 / 81.35858)
+
+
+def test_what_fails_leaves_nothing_and_loses_nothing(tmp_path):
+    target = tmp_path / "x.npy"
+    target.write_text("precious")
+    with pytest.raises(RuntimeError), replacing(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "precious" and [p.name for p in tmp_path.iterdir()] == ["x.npy"]
+
+
+def test_unwritable_outputs_are_refused(tmp_path):
+    with pytest.raises(InputError, match="ending in"):
+        writable(str(tmp_path / "x.jpg"), (".npy",))
+    (tmp_path / "folder.npy").mkdir()
+    with pytest.raises(InputError, match="folder"):
+        writable(str(tmp_path / "folder.npy"), (".npy",))
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        writable(str(tmp_path / "file" / "x.npy"), (".npy",))
+
+
+def test_pickled_arrays_are_never_loaded(tmp_path):
+    np.save(tmp_path / "y.npy", np.array([[{}]], dtype=object), allow_pickle=True)
+    with pytest.raises(InputError, match="cannot be read"):
+        sinogram.read_sinogram(str(tmp_path / "y.npy"), "sinogram", None, "metres", GEOMETRY)

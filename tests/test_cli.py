@@ -1,0 +1,226 @@
+"""The command line, in real subprocesses, as a person meets it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import write_dicom, write_slices
+
+from ctrecon.cli import VERBS, main
+
+TINY = ["geometry=tiny", "conv.channels=8", "model.iterations=2", "fit.steps=4", "fit.validate_every=2"]
+
+
+def run(*words, cwd, **limits):
+    command = [sys.executable, "-W", "ignore", "-m", "ctrecon", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, **limits)
+
+
+def ok(*words, cwd):
+    done = run(*words, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder with two trained, evaluated runs, slices and a sinogram, made by the commands of the README."""
+    here = tmp_path_factory.mktemp("work")
+    splits = ["train"] * 4 + ["val"] * 2 + ["test"] * 3
+    write_slices(here / "slices.h5", [f"P{k}" for k in range(9)], splits, size=64)
+    write_slices(here / "other.h5", [f"Q{k}" for k in range(5)], ["test"] * 5, size=32)
+    write_dicom(here / "slice.dcm", np.random.default_rng(0).integers(0, 2000, (32, 32)))
+    out = ok("train", "-m", "conv=plain,c4", "seed=0,1", "name=s", *TINY, "data=slices", "data.file=slices.h5", "data.train_size=3", cwd=here)
+    assert out.count("done, best validation") == 4
+    for name in ("s-plain/0", "s-plain/1", "s-c4/0", "s-c4/1"):
+        ok("evaluate", f"run=runs/{name}", "turns=[0,90]", cwd=here)
+    ok("simulate", "image=slice.dcm", "geometry=tiny", "noise=poisson_10k", "seed=0", "out=y.npy", cwd=here)
+    return here
+
+
+def test_help_lists_every_verb(tmp_path):
+    out = ok("--help", cwd=tmp_path)
+    assert all(f"  {verb}" in out for verb in VERBS)
+
+
+def test_help_does_not_load_torch(tmp_path):
+    """What keeps --help quick: it loads neither torch nor Hydra."""
+    code = "import sys; sys.argv = ['ctrecon', '--help']\ntry:\n    from ctrecon.cli import main; main()\nexcept SystemExit: pass\n"
+    code += "assert not {'torch', 'hydra', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_has_help(verb, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["ctrecon", verb, "--help"])
+    main()
+    assert f"ctrecon {verb}" in capsys.readouterr().out
+
+
+def test_evaluation_leaves_metrics(workplace):
+    folder = workplace / "runs/s-c4/0"
+    rows = (folder / "metrics.csv").read_text().splitlines()
+    assert rows[0].startswith("image,patient,turn,psnr,ssim,rmse_hu") and len(rows) == 1 + 2 * 3
+    assert {"metrics.json", "examples.h5"} <= {p.name for p in folder.iterdir()}
+
+
+def test_evaluation_on_another_file_goes_elsewhere(workplace):
+    before = (workplace / "runs/s-c4/0/metrics.csv").read_text()
+    ok("evaluate", "run=runs/s-c4/0", "data.file=other.h5", "turns=[0,90,30]", "out=elsewhere", cwd=workplace)
+    assert (workplace / "elsewhere/metrics.csv").read_text().count("\nQ") == 0
+    assert len((workplace / "elsewhere/metrics.csv").read_text().splitlines()) == 1 + 3 * 5
+    assert (workplace / "runs/s-c4/0/metrics.csv").read_text() == before
+
+
+def test_equivariant_metrics_do_not_change_under_a_quarter_turn(workplace):
+    lines = [line.split(",") for line in (workplace / "runs/s-c4/0/metrics.csv").read_text().splitlines()[1:]]
+    upright, turned = ([float(line[3]) for line in lines if line[2] == turn] for turn in ("0", "90"))
+    assert np.abs(np.subtract(upright, turned)).max() < 1e-3
+
+
+def test_comparison_says_who_won(workplace):
+    out = ok("compare", "runs=[runs/s-plain,runs/s-c4]", "out=table", cwd=workplace)
+    assert "| s-plain | 2 " in out and "s-c4" in out and "95 % interval" in out
+    assert {p.name for p in (workplace / "table").iterdir()} == {"comparison.csv", "comparison.md", "comparison.png"}
+
+
+def test_runs_of_different_test_sets_are_not_compared(workplace):
+    ok("evaluate", "run=runs/s-c4/0", "data.file=other.h5", "turns=[0,90]", "out=foreign/0", cwd=workplace)
+    refused = run("compare", "runs=[runs/s-plain,foreign/0]", "out=table2", cwd=workplace)
+    assert refused.returncode == 2 and "another test set" in refused.stderr and not (workplace / "table2").exists()
+
+
+def test_reconstruction_by_run_and_by_fbp(workplace):
+    ok("reconstruct", "sinogram=y.npy", "run=runs/s-c4/0", "out=image.png", cwd=workplace)
+    ok("reconstruct", "sinogram=y.npy", "model=fbp", "geometry=tiny", "out=image.npy", cwd=workplace)
+    ok("reconstruct", "sinogram=y.npy", "model=fbp", "out=beside.npy", cwd=workplace)  # the geometry lies beside the sinogram
+    one, other = (np.load(workplace / name) for name in ("image.npy", "beside.npy"))
+    assert one.shape == (32, 32) and np.array_equal(one, other)
+
+
+def test_reconstruction_of_a_measured_stack(workplace, shared):
+    measured = shared("htc2022.h5")
+    words = ["dataset=sinogram", "index=3", "model=fbp", "geometry=fan_htc2022", "geometry.pixels=64", "geometry.views=180"]
+    ok("reconstruct", f"sinogram={measured}", *words, "out=disc.npy", cwd=workplace)
+    with h5py.File(measured) as file:
+        reference = file["reference_fbp"][3].reshape(64, 8, 64, 8).mean((1, 3))
+    assert np.corrcoef(np.load(workplace / "disc.npy").ravel(), reference.ravel())[0, 1] > 0.98
+
+
+def test_show_tells_what_a_configuration_builds(tmp_path):
+    out = ok("show", "conv=c8", "geometry=fan_htc2022", "geometry.pixels=32", "geometry.views=72", cwd=tmp_path)
+    assert "8,752 parameters" in out and "shifts 18 views" in out
+
+
+def test_sweeps_are_asked_for(tmp_path):
+    refused = run("train", "conv=plain,c4", cwd=tmp_path)
+    assert refused.returncode == 2 and "train -m" in refused.stderr
+
+
+def spoiled(here: Path) -> None:
+    """Put bad files beside the good ones."""
+    y = np.load(here / "y.npy")
+    one_nan = y.copy()
+    one_nan[0, 0] = np.nan
+    for name, array in {
+        "views": y[1:], "bins": y[:, 1:], "nan": one_nan, "zero": 0 * y, "complex": y + 1j, "text": y.astype(str), "flat": y.ravel(),
+    }.items():  # fmt: skip
+        np.save(here / f"{name}.npy", array)
+    np.save(here / "oblong.npy", np.zeros((8, 9)))
+    np.save(here / "log.npy", 81.35858 * y * 5)
+    for name in ("slices.h5", "slice.dcm"):
+        path = here / name
+        (here / f"cut_{name}").write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    write_slices(here / "leak.h5", ["A", "A", "B", "C"], ["train", "test", "val", "train"], size=16)
+    (here / "empty").mkdir(exist_ok=True)
+    (here / "no_weights").mkdir(exist_ok=True)
+    (here / "no_weights/config.yaml").write_bytes((here / "runs/s-c4/0/config.yaml").read_bytes())
+    (here / "a_file").touch()
+
+
+FBP = ["reconstruct", "model=fbp", "geometry=tiny", "out=bad_out.npy"]
+BAD = {  # name: (words, what the line says)
+    "wrong number of views": ([*FBP, "sinogram=views.npy"], "15 views x 46 bins, the geometry has 16 x 46"),
+    "wrong number of bins": ([*FBP, "sinogram=bins.npy"], "16 views x 45 bins"),
+    "NaN": ([*FBP, "sinogram=nan.npy"], "1 values are NaN"),
+    "all zero": ([*FBP, "sinogram=zero.npy"], "zero"),
+    "complex": ([*FBP, "sinogram=complex.npy"], "complex"),
+    "text": ([*FBP, "sinogram=text.npy"], "real numbers"),
+    "one dimension": ([*FBP, "sinogram=flat.npy"], "two dimensions"),
+    "missing sinogram": ([*FBP, "sinogram=nowhere.npy"], "no such file"),
+    "unknown format": ([*FBP, "sinogram=slice.dcm"], "expected one of .npy"),
+    "missing dataset": ([*FBP, "sinogram=slices.h5"], "no dataset 'sinogram'"),
+    "logarithms taken for metres": (["reconstruct", "sinogram=log.npy", "run=runs/s-c4/0", "out=bad_out.npy"], "unit=log"),
+    "unknown output format": (["reconstruct", "sinogram=y.npy", "model=fbp", "geometry=tiny", "out=bad_out.jpg"], "ending in"),
+    "other geometry beside": (["reconstruct", "sinogram=y.npy", "model=fbp", "geometry=sparse_50", "out=bad_out.npy"], "views"),
+    "untrained model": (["reconstruct", "sinogram=y.npy", "geometry=tiny", "out=bad_out.npy"], "run=DIR"),
+    "missing HDF5": (["train", *TINY, "data=slices", "data.file=nowhere.h5", "name=bad_out"], "no such file"),
+    "truncated HDF5": (["train", *TINY, "data=slices", "data.file=cut_slices.h5", "name=bad_out"], "complete"),
+    "missing DICOM": (["simulate", "image=nowhere.dcm", "geometry=tiny", "out=bad_out.npy"], "no such file"),
+    "truncated DICOM": (["simulate", "image=cut_slice.dcm", "geometry=tiny", "out=bad_out.npy"], "complete"),
+    "image that is not square": (["simulate", "image=oblong.npy", "geometry=tiny", "out=bad_out.npy"], "square"),
+    "empty folder": (["train", *TINY, "data=dicom", "data.file=empty", "name=bad_out"], "no CT slice"),
+    "patient in two splits": (["train", *TINY, "data=slices", "data.file=leak.h5", "name=bad_out"], "patient A is in splits train and test"),
+    "unknown member": (["train", "conv=c9", "name=bad_out"], "expected one of c1"),
+    "misspelt key": (["train", "fit.stepz=3", "name=bad_out"], "did you mean fit.steps"),
+    "unknown verb": (["tain"], "expected one of demo"),
+    "missing option": (["evaluate"], "run= is missing"),
+    "run without weights": (["evaluate", "run=no_weights"], "no weights.safetensors"),
+    "no run": (["evaluate", "run=empty"], "no config.yaml"),
+    "another config": (["train", "-m", "conv=c4", "seed=0", "name=s-c4", *TINY, "data=slices", "data.file=slices.h5"], "data.train_size: 3 there"),
+    "too large a subset": (["train", *TINY, "data=slices", "data.file=slices.h5", "data.train_size=5", "name=bad_out"], "has 4 images"),
+    "bad turns": (["evaluate", "run=runs/s-c4/0", "turns=[up]"], "angles in degrees"),
+    "not evaluated": (["compare", "runs=[no_weights]", "out=bad_out"], "ctrecon evaluate"),
+    "no permission": (["simulate", "image=slice.dcm", "geometry=tiny", "out=a_file/bad_out.npy"], "a_file"),
+    "no device": (["evaluate", "run=runs/s-c4/0", "device=abacus"], "expected auto, cpu or cuda"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_ends_in_one_line(name, workplace, monkeypatch, capsys):
+    """What, expected, cure; exit status 2; nothing written. In this process: the same `main` as the console script's."""
+    spoiled(workplace)
+    words, says = BAD[name]
+    monkeypatch.chdir(workplace)
+    monkeypatch.setattr(sys, "argv", ["ctrecon", *words])
+    before = snapshot(workplace)
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and says in error and error.startswith("ctrecon: ") and error.count("\n") == 1, error
+    assert snapshot(workplace) == before
+
+
+def snapshot(here: Path) -> dict[str, bytes]:
+    """Every file but locks."""
+    return {str(p): p.read_bytes() for p in sorted(here.rglob("*")) if p.is_file() and p.name != ".lock"}
+
+
+@pytest.mark.parametrize("name", ["NaN", "unknown member", "another config", "truncated DICOM"])
+def test_bad_input_in_a_real_process(name, workplace):
+    spoiled(workplace)
+    words, says = BAD[name]
+    done = run(*words, cwd=workplace)
+    assert done.returncode == 2 and says in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_run_being_written_by_another_process_is_refused(workplace):
+    words = ["train", *TINY, "fit.steps=4000", "name=busy"]
+    command = [sys.executable, "-W", "ignore", "-m", "ctrecon", *words]
+    with subprocess.Popen(command, cwd=workplace, stdout=subprocess.PIPE, text=True) as first:
+        first.stdout.readline()  # it trains
+        second = run(*words, cwd=workplace)
+        first.kill()
+    assert second.returncode == 2 and "another process" in second.stderr and second.stderr.count("\n") == 1
+
+
+def test_full_disk_loses_nothing(workplace):
+    """Files may not grow past a few kB, as on a disk that is almost full: one line, and the old output is whole."""
+    (workplace / "kept.npy").write_text("precious")
+    script = f"ulimit -f 2; exec {sys.executable} -W ignore -m ctrecon reconstruct sinogram=y.npy model=fbp geometry=tiny out=kept.npy"
+    done = subprocess.run(["bash", "-c", script], cwd=workplace, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2 and "space" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert (workplace / "kept.npy").read_text() == "precious" and not list(workplace.glob(".writing*"))
