@@ -14,8 +14,9 @@ verbs:
 `ctrecon VERB --help` shows a verb's options. Wrong input ends with one line and exit status 2.
 """
 
-import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def main() -> None:
@@ -27,19 +28,26 @@ def main() -> None:
     verb, *words = words
     if verb not in VERBS:
         _fail(f"{verb}: no such verb; expected one of {', '.join(VERBS)}")
-    from ctrecon.errors import InputError
-
-    try:
+    with _told():
         if {"-h", "--help"} & set(words):
             _help(verb)
         else:
             VERBS[verb](words)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell what a person did wrong, or what the machine refused, in one line and exit status 2."""
+    from ctrecon.errors import InputError
+
+    try:
+        yield
     except InputError as error:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename or 'output'}: {error.strerror or error}; is there space and permission?")
     except KeyboardInterrupt:
-        _fail("interrupted; the same command goes on from the last validation", status=130)
+        _fail("interrupted; ctrecon train goes on from the last validation when called again", status=130)
 
 
 def _fail(message: str, status: int = 2) -> None:
@@ -69,7 +77,6 @@ def _train(words: list[str]) -> None:
         raise InputError(f"{swept[0]}: several values; ctrecon train -m trains them one after the other")
     import hydra
 
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # lets errors through to main()
     sys.argv = ["ctrecon train", *sweep, *words, f"swept=[{','.join(swept)}]"]
     hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")(_train_composed)()
 
@@ -86,7 +93,8 @@ def _train_composed(config) -> None:
     varied = [key for key in values["swept"] if key not in ("seed", "name")]
     told = [choices[key] if key in choices else f"{key.split('.')[-1]}{OmegaConf.select(config, key)}" for key in varied]
     values["name"] = "-".join(filter(None, [values["name"], *told])) or choices["conv"]
-    train_run(values)
+    with _told():  # in here: Hydra adds lines of its own to errors that pass through it
+        train_run(values)
 
 
 def _evaluate(words: list[str]) -> None:
@@ -121,20 +129,20 @@ def _simulate(words: list[str]) -> None:
 
 def _compare(words: list[str]) -> None:
     from ctrecon.build import no_words, options
-    from ctrecon.workflow import compare_runs
+    from ctrecon.report.comparison import write_comparison
 
     chosen, rest = options("compare", words)
     no_words("compare", rest)
-    print(compare_runs(list(chosen.runs) if not isinstance(chosen.runs, str) else chosen.runs, chosen.out))
+    print(write_comparison(list(chosen.runs), chosen.out))
 
 
 def _show(words: list[str]) -> None:
     from ctrecon.build import options
     from ctrecon.show import describe
-    from ctrecon.workflow import experiment_of
+    from ctrecon.workflow import model_of
 
     chosen, rest = options("show", words)
-    print(describe(experiment_of(chosen.run, rest)))
+    print(describe(model_of(chosen.run, rest)[1]))
 
 
 def _demo(words: list[str]) -> None:

@@ -104,8 +104,8 @@ def read(paths: list[str]) -> Comparison:
     Raises:
         InputError: A run is missing or not evaluated, or the runs were not measured on the same test images.
     """
-    if not isinstance(paths, list) or not paths:
-        raise InputError(f"runs={paths}: expected a list such as runs=[runs/a,runs/b]")
+    if not paths:
+        raise InputError("runs=[]: expected a list such as runs=[runs/a,runs/b]")
     contestants = [_contestant(Path(path)) for path in paths]
     first = contestants[0]
     for contestant in contestants:

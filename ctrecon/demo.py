@@ -12,9 +12,9 @@ from ctrecon.data.dicom import side_of
 from ctrecon.files.image import read_image
 from ctrecon.measure import psnr, ssim
 from ctrecon.models.classical import FBP
+from ctrecon.report.comparison import write_comparison
 from ctrecon.report.figure import picture
-from ctrecon.run import Run
-from ctrecon.workflow import compare_runs, evaluate_run, experiment_of, train_run
+from ctrecon.workflow import evaluate_run, model_of, train_run
 
 # Narrow models, so that a laptop trains both in a few minutes; everything else is the default.
 WORDS = ["geometry=sparse_50", "noise=poisson_10k", "data.train_size=20", "data.val_size=5", "data.test_size=15"]
@@ -28,11 +28,14 @@ def demo(out: str, steps: int, device: str) -> None:
     experiments = {name: plain(compose([*WORDS, *words, f"fit.steps={steps}"])) for name, words in CONTESTANTS.items()}
     _first_picture(experiments["plain"], folder / "phantom.png")
     for name, values in experiments.items():
-        print(f"\n== {name}: training on 20 phantoms, {steps} steps ==" if name != "fbp" else "\n== fbp: the classical method ==", flush=True)
+        print(
+            f"\n== {name}: training on 20 phantoms, {steps} steps ==" if name != "fbp" else "\n== fbp: the classical method ==",
+            flush=True,
+        )
         run = train_run(values | {"run_dir": str(folder / name / "0"), "device": device})
         evaluate_run(str(run.path), [], [0, 90], None, device)
     print("\n== 15 test phantoms, upright and turned by 90 degrees ==\n")
-    print(compare_runs([str(folder / name) for name in CONTESTANTS], str(folder / "comparison")))
+    print(write_comparison([str(folder / name) for name in CONTESTANTS], str(folder / "comparison")))
     print("\n== a real CT slice (128 x 128, from the pydicom package), never seen in training ==\n")
     _real_slice(folder)
     print(f"\npictures: {folder}/phantom.png, {folder}/comparison/comparison.png, {folder}/ct_slice.png")
@@ -46,7 +49,9 @@ def _first_picture(values: dict[str, Any], path: Path) -> None:
     image = FBP(experiment.geometry)(y)[0, 0].numpy()
     picture([("a test phantom", x[0, 0].numpy(), {"FBP of 50 noisy views": image})], path)
     views, bins = experiment.geometry.shape
-    print(f"a phantom, scanned in {views} views x {bins} bins with 10,000 photons a ray: FBP reaches {psnr(image, x[0, 0].numpy()):.2f} dB")
+    print(
+        f"a phantom, scanned in {views} views x {bins} bins with 10,000 photons a ray: FBP reaches {psnr(image, x[0, 0].numpy()):.2f} dB"
+    )
     print(f"see {path}", flush=True)
 
 
@@ -56,11 +61,8 @@ def _real_slice(folder: Path) -> None:
     image, side_m = read_image(path, None, "HU"), side_of(Path(path))
     columns = {}
     for name in CONTESTANTS:
-        run = Run(folder / name / "0")
         # The slice fills 85 mm, a detail of a body. Data steps are normalised by ||A||, so the same weights fit any field of view.
-        experiment = experiment_of(str(run.path), [f"geometry.fov_m={side_m}"])
-        model = experiment.model()
-        run.load_weights(model)
+        experiment, model = model_of(str(folder / name / "0"), [f"geometry.fov_m={side_m}"])
         x, y = experiment.scanner.scan(image, row=0)  # the same noise for each
         columns[name] = model.eval()(y)[0, 0].numpy()
     truth = x[0, 0].numpy()

@@ -20,7 +20,9 @@ KEPT = 3  # test images kept as pictures
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, pairs: Pairs, turns: list[int | float], out: Run, identity: dict[str, Any], device: torch.device) -> dict:
+def evaluate(
+    model: nn.Module, pairs: Pairs, turns: list[int | float], out: Run, identity: dict[str, Any], device: torch.device
+) -> dict:
     """Reconstruct every test image at every turn and write metrics.csv, metrics.json and examples.h5.
 
     Args:

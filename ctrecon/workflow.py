@@ -5,18 +5,15 @@ from typing import Any
 
 import torch
 
-from ctrecon import compare
 from ctrecon.build import Experiment, amend, compose, parse, plain, read_geometry, what_it_is, write_geometry
 from ctrecon.environment import environment, pick_device
 from ctrecon.errors import InputError
 from ctrecon.evaluate import evaluate, seconds_per_step
-from ctrecon.files.atomic import write_text
 from ctrecon.files.image import check_output as check_image_output
 from ctrecon.files.image import read_image, write_image
 from ctrecon.files.sinogram import check_output as check_sinogram_output
 from ctrecon.files.sinogram import geometry_file, read_sinogram, write_sinogram
-from ctrecon.report.figure import comparison_figure
-from ctrecon.report.table import as_csv, as_markdown
+from ctrecon.models.model import Model
 from ctrecon.run import Run
 from ctrecon.train import train
 
@@ -40,14 +37,11 @@ def train_run(values: dict[str, Any]) -> Run:
     return run
 
 
-def evaluate_run(path: str, words: list[str], turns: list[int | float], out: str | None, device: str) -> dict[str, Any]:
+def evaluate_run(path: str, words: list[str], turns: list, out: str | None, device: str) -> dict[str, Any]:
     """Measure a run, on other data where words say so; returns the summary."""
     if not turns or any(isinstance(turn, bool) or not isinstance(turn, int | float) for turn in turns):
         raise InputError(f"turns={turns}: expected angles in degrees, such as turns=[0,90]")
-    run = Run(path)
-    experiment = Experiment(amend(run.config(), words))
-    model = experiment.model()
-    run.load_weights(model)
+    run, (experiment, model) = Run(path), model_of(path, words)
     pairs = experiment.pairs("test")
     test = {part: {k: v for k, v in experiment.config[part].items() if k not in NOT_THE_TEST} for part in TEST_SET}
     identity = {
@@ -64,6 +58,15 @@ def evaluate_run(path: str, words: list[str], turns: list[int | float], out: str
 def experiment_of(run: str | None, words: list[str]) -> Experiment:
     """The experiment of a run folder, or of conf/train.yaml, changed by words."""
     return Experiment(amend(Run(run).config(), words) if run else plain(compose(words)))
+
+
+def model_of(run: str | None, words: list[str]) -> tuple[Experiment, Model]:
+    """The experiment and its model: with the run's weights, or, without a run, freshly drawn."""
+    experiment = experiment_of(run, words)
+    model = experiment.model()
+    if run:
+        Run(run).load_weights(model)
+    return experiment, model
 
 
 @torch.no_grad()
@@ -126,14 +129,3 @@ def simulate(image: str, out: str, index: int | None, unit: str, seed: int, word
     beside = geometry_file(out)
     write_geometry(beside, experiment.config["geometry"])
     return beside
-
-
-def compare_runs(paths: list[str], out: str) -> str:
-    """Set runs side by side; writes comparison.csv, .md and .png and returns what there is to say."""
-    comparison = compare.read(paths)
-    table, folder = comparison.table(), Path(out)
-    told = as_markdown(table) + "\n\n" + "\n".join(comparison.verdicts()) + "\n"
-    write_text(folder / "comparison.csv", as_csv(table))
-    write_text(folder / "comparison.md", told)
-    comparison_figure(comparison, folder / "comparison.png")
-    return f"{told}\nwritten: {folder}/comparison.csv, comparison.md, comparison.png"

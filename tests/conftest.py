@@ -52,7 +52,9 @@ def shared():
     return find
 
 
-def write_slices(path: Path, patients: list[str], splits: list[str] | None = None, size: int = 64, unit: str = "HU", **extra) -> Path:
+def write_slices(
+    path: Path, patients: list[str], splits: list[str] | None = None, size: int = 64, unit: str = "HU", **extra
+) -> Path:
     """An HDF5 file of slices: a body with a bright organ that moves and grows with the row."""
     axis = np.arange(size) - size / 2
     images = np.full((len(patients), size, size), -1000, dtype=np.int16)

@@ -18,7 +18,9 @@ def test_every_shipped_member_composes_and_builds(group, member, tmp_path):
     words = [f"{group}={member}", *([f"data.file={file}"] if group == "data" and member == "slices" else [])]
     if group == "geometry":
         words += ["geometry.pixels=16"]
-    e = Experiment(what_it_is(plain(compose([*FEW, *words]))) if (group, member) not in NEEDS_A_FILE else plain(compose([*FEW, *words])))
+    e = Experiment(
+        what_it_is(plain(compose([*FEW, *words]))) if (group, member) not in NEEDS_A_FILE else plain(compose([*FEW, *words]))
+    )
     assert e.model() is not None and e.fit.steps > 0 and e.scanner is not None
     if (group, member) not in NEEDS_A_FILE:
         assert e.pairs("train").pair(0)[1].shape == (1, 1, *e.geometry.shape)

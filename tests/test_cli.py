@@ -25,6 +25,14 @@ def ok(*words, cwd):
     return done.stdout
 
 
+def inside(*words, cwd):
+    """The same `main` as the console script's, in this process: starting Python and torch takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", ["ctrecon", *words])
+        main()
+
+
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
     """A folder with two trained, evaluated runs, slices and a sinogram, made by the commands of the README."""
@@ -33,10 +41,22 @@ def workplace(tmp_path_factory):
     write_slices(here / "slices.h5", [f"P{k}" for k in range(9)], splits, size=64)
     write_slices(here / "other.h5", [f"Q{k}" for k in range(5)], ["test"] * 5, size=32)
     write_dicom(here / "slice.dcm", np.random.default_rng(0).integers(0, 2000, (32, 32)))
-    out = ok("train", "-m", "conv=plain,c4", "seed=0,1", "name=s", *TINY, "data=slices", "data.file=slices.h5", "data.train_size=3", cwd=here)
+    out = ok(
+        "train",
+        "-m",
+        "conv=plain,c4",
+        "seed=0,1",
+        "name=s",
+        *TINY,
+        "data=slices",
+        "data.file=slices.h5",
+        "data.train_size=3",
+        cwd=here,
+    )
     assert out.count("done, best validation") == 4
-    for name in ("s-plain/0", "s-plain/1", "s-c4/0", "s-c4/1"):
-        ok("evaluate", f"run=runs/{name}", "turns=[0,90]", cwd=here)
+    ok("evaluate", "run=runs/s-plain/0", "turns=[0,90]", cwd=here)
+    for name in ("s-plain/1", "s-c4/0", "s-c4/1"):
+        inside("evaluate", f"run=runs/{name}", "turns=[0,90]", cwd=here)
     ok("simulate", "image=slice.dcm", "geometry=tiny", "noise=poisson_10k", "seed=0", "out=y.npy", cwd=here)
     return here
 
@@ -69,7 +89,7 @@ def test_evaluation_leaves_metrics(workplace):
 
 def test_evaluation_on_another_file_goes_elsewhere(workplace):
     before = (workplace / "runs/s-c4/0/metrics.csv").read_text()
-    ok("evaluate", "run=runs/s-c4/0", "data.file=other.h5", "turns=[0,90,30]", "out=elsewhere", cwd=workplace)
+    inside("evaluate", "run=runs/s-c4/0", "data.file=other.h5", "turns=[0,90,30]", "out=elsewhere", cwd=workplace)
     assert (workplace / "elsewhere/metrics.csv").read_text().count("\nQ") == 0
     assert len((workplace / "elsewhere/metrics.csv").read_text().splitlines()) == 1 + 3 * 5
     assert (workplace / "runs/s-c4/0/metrics.csv").read_text() == before
@@ -87,16 +107,17 @@ def test_comparison_says_who_won(workplace):
     assert {p.name for p in (workplace / "table").iterdir()} == {"comparison.csv", "comparison.md", "comparison.png"}
 
 
-def test_runs_of_different_test_sets_are_not_compared(workplace):
-    ok("evaluate", "run=runs/s-c4/0", "data.file=other.h5", "turns=[0,90]", "out=foreign/0", cwd=workplace)
-    refused = run("compare", "runs=[runs/s-plain,foreign/0]", "out=table2", cwd=workplace)
-    assert refused.returncode == 2 and "another test set" in refused.stderr and not (workplace / "table2").exists()
+def test_runs_of_different_test_sets_are_not_compared(workplace, capsys):
+    inside("evaluate", "run=runs/s-c4/0", "data.file=other.h5", "turns=[0,90]", "out=foreign/0", cwd=workplace)
+    with pytest.raises(SystemExit):
+        inside("compare", "runs=[runs/s-plain,foreign/0]", "out=table2", cwd=workplace)
+    assert "another test set" in capsys.readouterr().err and not (workplace / "table2").exists()
 
 
 def test_reconstruction_by_run_and_by_fbp(workplace):
     ok("reconstruct", "sinogram=y.npy", "run=runs/s-c4/0", "out=image.png", cwd=workplace)
-    ok("reconstruct", "sinogram=y.npy", "model=fbp", "geometry=tiny", "out=image.npy", cwd=workplace)
-    ok("reconstruct", "sinogram=y.npy", "model=fbp", "out=beside.npy", cwd=workplace)  # the geometry lies beside the sinogram
+    inside("reconstruct", "sinogram=y.npy", "model=fbp", "geometry=tiny", "out=image.npy", cwd=workplace)
+    inside("reconstruct", "sinogram=y.npy", "model=fbp", "out=beside.npy", cwd=workplace)  # the geometry lies beside the sinogram
     one, other = (np.load(workplace / name) for name in ("image.npy", "beside.npy"))
     assert one.shape == (32, 32) and np.array_equal(one, other)
 
@@ -104,20 +125,21 @@ def test_reconstruction_by_run_and_by_fbp(workplace):
 def test_reconstruction_of_a_measured_stack(workplace, shared):
     measured = shared("htc2022.h5")
     words = ["dataset=sinogram", "index=3", "model=fbp", "geometry=fan_htc2022", "geometry.pixels=64", "geometry.views=180"]
-    ok("reconstruct", f"sinogram={measured}", *words, "out=disc.npy", cwd=workplace)
+    inside("reconstruct", f"sinogram={measured}", *words, "out=disc.npy", cwd=workplace)
     with h5py.File(measured) as file:
         reference = file["reference_fbp"][3].reshape(64, 8, 64, 8).mean((1, 3))
     assert np.corrcoef(np.load(workplace / "disc.npy").ravel(), reference.ravel())[0, 1] > 0.98
 
 
-def test_show_tells_what_a_configuration_builds(tmp_path):
-    out = ok("show", "conv=c8", "geometry=fan_htc2022", "geometry.pixels=32", "geometry.views=72", cwd=tmp_path)
+def test_show_tells_what_a_configuration_builds(tmp_path, capsys):
+    inside("show", "conv=c8", "geometry=fan_htc2022", "geometry.pixels=32", "geometry.views=72", cwd=tmp_path)
+    out = capsys.readouterr().out
     assert "8,752 parameters" in out and "shifts 18 views" in out
 
 
 def test_sweeps_are_asked_for(tmp_path):
     refused = run("train", "conv=plain,c4", cwd=tmp_path)
-    assert refused.returncode == 2 and "train -m" in refused.stderr
+    assert refused.returncode == 2 and "train -m" in refused.stderr and not list(tmp_path.iterdir())
 
 
 def spoiled(here: Path) -> None:
@@ -163,15 +185,24 @@ BAD = {  # name: (words, what the line says)
     "truncated DICOM": (["simulate", "image=cut_slice.dcm", "geometry=tiny", "out=bad_out.npy"], "complete"),
     "image that is not square": (["simulate", "image=oblong.npy", "geometry=tiny", "out=bad_out.npy"], "square"),
     "empty folder": (["train", *TINY, "data=dicom", "data.file=empty", "name=bad_out"], "no CT slice"),
-    "patient in two splits": (["train", *TINY, "data=slices", "data.file=leak.h5", "name=bad_out"], "patient A is in splits train and test"),
+    "patient in two splits": (
+        ["train", *TINY, "data=slices", "data.file=leak.h5", "name=bad_out"],
+        "patient A is in splits train and test",
+    ),
     "unknown member": (["train", "conv=c9", "name=bad_out"], "expected one of c1"),
     "misspelt key": (["train", "fit.stepz=3", "name=bad_out"], "did you mean fit.steps"),
     "unknown verb": (["tain"], "expected one of demo"),
     "missing option": (["evaluate"], "run= is missing"),
     "run without weights": (["evaluate", "run=no_weights"], "no weights.safetensors"),
     "no run": (["evaluate", "run=empty"], "no config.yaml"),
-    "another config": (["train", "-m", "conv=c4", "seed=0", "name=s-c4", *TINY, "data=slices", "data.file=slices.h5"], "data.train_size: 3 there"),
-    "too large a subset": (["train", *TINY, "data=slices", "data.file=slices.h5", "data.train_size=5", "name=bad_out"], "has 4 images"),
+    "another config": (
+        ["train", "conv=c4", "name=s-c4", *TINY, "data=slices", "data.file=slices.h5"],
+        "data.train_size: 3 there",
+    ),
+    "too large a subset": (
+        ["train", *TINY, "data=slices", "data.file=slices.h5", "data.train_size=5", "name=bad_out"],
+        "has 4 images",
+    ),
     "bad turns": (["evaluate", "run=runs/s-c4/0", "turns=[up]"], "angles in degrees"),
     "not evaluated": (["compare", "runs=[no_weights]", "out=bad_out"], "ctrecon evaluate"),
     "no permission": (["simulate", "image=slice.dcm", "geometry=tiny", "out=a_file/bad_out.npy"], "a_file"),
@@ -180,15 +211,13 @@ BAD = {  # name: (words, what the line says)
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_ends_in_one_line(name, workplace, monkeypatch, capsys):
-    """What, expected, cure; exit status 2; nothing written. In this process: the same `main` as the console script's."""
+def test_bad_input_ends_in_one_line(name, workplace, capsys):
+    """What, expected, cure; exit status 2; nothing written."""
     spoiled(workplace)
     words, says = BAD[name]
-    monkeypatch.chdir(workplace)
-    monkeypatch.setattr(sys, "argv", ["ctrecon", *words])
     before = snapshot(workplace)
     with pytest.raises(SystemExit) as stopped:
-        main()
+        inside(*words, cwd=workplace)
     error = capsys.readouterr().err
     assert stopped.value.code == 2 and says in error and error.startswith("ctrecon: ") and error.count("\n") == 1, error
     assert snapshot(workplace) == before
@@ -199,7 +228,7 @@ def snapshot(here: Path) -> dict[str, bytes]:
     return {str(p): p.read_bytes() for p in sorted(here.rglob("*")) if p.is_file() and p.name != ".lock"}
 
 
-@pytest.mark.parametrize("name", ["NaN", "unknown member", "another config", "truncated DICOM"])
+@pytest.mark.parametrize("name", ["NaN", "unknown member", "another config"])
 def test_bad_input_in_a_real_process(name, workplace):
     spoiled(workplace)
     words, says = BAD[name]
@@ -220,7 +249,9 @@ def test_run_being_written_by_another_process_is_refused(workplace):
 def test_full_disk_loses_nothing(workplace):
     """Files may not grow past a few kB, as on a disk that is almost full: one line, and the old output is whole."""
     (workplace / "kept.npy").write_text("precious")
-    script = f"ulimit -f 2; exec {sys.executable} -W ignore -m ctrecon reconstruct sinogram=y.npy model=fbp geometry=tiny out=kept.npy"
+    script = (
+        f"ulimit -f 2; exec {sys.executable} -W ignore -m ctrecon reconstruct sinogram=y.npy model=fbp geometry=tiny out=kept.npy"
+    )
     done = subprocess.run(["bash", "-c", script], cwd=workplace, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2 and "space" in done.stderr and done.stderr.count("\n") == 1, done.stderr
     assert (workplace / "kept.npy").read_text() == "precious" and not list(workplace.glob(".writing*"))

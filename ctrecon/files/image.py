@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import h5py
-import nibabel
 import numpy as np
 import pydicom
 import tifffile
@@ -74,6 +73,8 @@ def _write_png(path: Path, image: np.ndarray, pixel_m: float) -> None:
 
 def _write_nifti(path: Path, image: np.ndarray, pixel_m: float) -> None:
     # NIfTI's axes are right, anterior, superior in mm: columns run right to left of the patient, rows front to back.
+    import nibabel  # slow to import, seldom needed
+
     affine = np.diag([-1000 * pixel_m, -1000 * pixel_m, 1000 * pixel_m, 1])
     nibabel.save(nibabel.Nifti1Image(image.T[:, :, None], affine), path)
 

@@ -34,7 +34,9 @@ def test_quarter_turns_pass_through(conv, padding, size):
     if f.rotations % 4:
         with pytest.raises(InputError, match="quarter turn"):
             f.turn(z)
-        assert (project(f.activation(lift(x.rot90(1, (2, 3))))) - project(f.activation(lift(x))).rot90(1, (2, 3))).abs().max() > 1e-2
+        assert (
+            project(f.activation(lift(x.rot90(1, (2, 3))))) - project(f.activation(lift(x))).rot90(1, (2, 3))
+        ).abs().max() > 1e-2
         return
     turned = f.turn(z)
     close = {"rtol": 0, "atol": 1e-5}

@@ -43,7 +43,7 @@ def test_images_are_square_attenuation(data, build):
         for row in collection.rows(split):
             x = collection.image(row)
             assert x.shape[:2] == (1, 1) and x.shape[2] == x.shape[3] and x.dtype == torch.float32
-            assert 0 <= x.min() and x.max() <= 1.01
+            assert x.min() >= 0 and x.max() <= 1.01
             assert torch.equal(x, collection.image(row))
 
 
@@ -83,7 +83,9 @@ def test_ellipses_come_in_any_order():
 def test_slices_keep_the_files_own_split(tmp_path):
     splits = ["train" if k % 7 < 4 else "val" if k % 7 == 4 else "test" for k in range(20)]
     file = write_slices(tmp_path / "s.h5", PATIENTS, splits)
-    collection = experiment("data=slices", f"data.file={file}", "data.train_size=null", "data.val_size=null", "data.test_size=null").collection
+    collection = experiment(
+        "data=slices", f"data.file={file}", "data.train_size=null", "data.val_size=null", "data.test_size=null"
+    ).collection
     for split in ("train", "val", "test"):
         assert sorted(collection.rows(split)) == [row for row, own in enumerate(splits) if own == split]
 

@@ -41,7 +41,9 @@ def test_stack_needs_an_index(tmp_path):
 def test_part_of_a_scan_is_taken_from_the_whole(tmp_path):
     np.save(tmp_path / "y.npy", Y)
     part = Parallel(pixels=16, fov_m=0.2, views="1:3", bins=23, scan_views=6)
-    assert torch.equal(sinogram.read_sinogram(str(tmp_path / "y.npy"), "sinogram", None, "metres", part)[0, 0], torch.from_numpy(Y[1:3]))
+    assert torch.equal(
+        sinogram.read_sinogram(str(tmp_path / "y.npy"), "sinogram", None, "metres", part)[0, 0], torch.from_numpy(Y[1:3])
+    )
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".h5", ".tif", ".png", ".dcm", ".nii.gz"])

@@ -72,7 +72,9 @@ def test_same_seed_same_model(conv):
     assert any(not torch.equal(p, dict(other.named_parameters())[name]) for name, p in one.named_parameters())
 
 
-@pytest.mark.parametrize(("family", "count"), [("plain", 754_992), ("c4", 126_000), ("c2", 251_952), ("c8", 63_024), ("c1", 503_856)])
+@pytest.mark.parametrize(
+    ("family", "count"), [("plain", 754_992), ("c4", 126_000), ("c2", 251_952), ("c8", 63_024), ("c1", 503_856)]
+)
 def test_paper_has_the_published_number_of_parameters(family, count):
     from ctrecon.build import Experiment, compose, plain
 

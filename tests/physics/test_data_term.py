@@ -9,7 +9,9 @@ from ctrecon.physics.ray import RayTransform
 
 
 def term(data_term, fov_m=0.2):
-    return make(experiment(f"data_term={data_term}").config["data_term"], ray=RayTransform(Parallel(pixels=24, fov_m=fov_m, views=12)))
+    return make(
+        experiment(f"data_term={data_term}").config["data_term"], ray=RayTransform(Parallel(pixels=24, fov_m=fov_m, views=12))
+    )
 
 
 def test_gradient_is_that_of_the_value(data_term):

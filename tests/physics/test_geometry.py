@@ -41,7 +41,9 @@ def test_wrong_turn_fails():
     assert (PARALLEL.turn(A(x), -1) - A(x.rot90(1, (2, 3)))).abs().max() > 1e-2 * A(x).max()
 
 
-@pytest.mark.parametrize("scan", [ODD, PART, dataclasses.replace(FAN, views=25), dataclasses.replace(FAN, views=25, scan_views=25, step_deg=15.0)])
+@pytest.mark.parametrize(
+    "scan", [ODD, PART, dataclasses.replace(FAN, views=25), dataclasses.replace(FAN, views=25, scan_views=25, step_deg=15.0)]
+)
 def test_turn_is_refused_where_there_is_none(scan):
     with pytest.raises(InputError, match="quarter turn"):
         scan.turn(torch.zeros(1, 1, *scan.shape))

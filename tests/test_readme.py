@@ -1,0 +1,82 @@
+"""The README tells the truth: its commands run, at a size for tests, and its table lists what there is."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import write_dicom, write_slices
+
+from ctrecon.build import groups
+from ctrecon.cli import VERBS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+COMMANDS = [line.split("&& uv run ")[-1] for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()]
+SMALL = {
+    "demo": ["steps=2"],
+    "train": ["geometry.pixels=32", "geometry.views=16", "conv.channels=8", "model.iterations=2", "fit.steps=2"],
+    "simulate": ["geometry.pixels=32", "geometry.views=16"],
+}
+SMALL_FBP = ["geometry.pixels=32", "geometry.views=16"]
+
+
+def test_commands_run(tmp_path):
+    """In the README's order, in one folder, with files of the kind that it names."""
+    patients = [f"P{k}" for k in range(30)]
+    write_slices(tmp_path / "slices.h5", patients, ["train"] * 22 + ["val"] * 3 + ["test"] * 5, size=32)
+    write_dicom(tmp_path / "slice.dcm", np.random.default_rng(0).integers(0, 2000, (32, 32)))
+    with h5py.File(tmp_path / "htc2022.h5", "w") as file:
+        file["sinogram"] = np.random.default_rng(0).random((4, 721, 560), dtype=np.float32)
+    run = [shlex.split(line) for line in COMMANDS if line.startswith("ctrecon ")]
+    assert {words[1] for words in run} == set(VERBS)
+    for _, verb, *words in run:
+        extra = SMALL.get(verb, [])
+        if "model=fbp" in words:
+            extra = SMALL_FBP if "geometry=sparse_50" in words else ["geometry.pixels=32", "geometry.views=24"]
+        command = [sys.executable, "-W", "ignore", "-m", "ctrecon", verb, *words, *extra]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, f"{shlex.join(command)}\n{done.stderr}"
+    produced = [
+        "comparison/comparison.png",
+        "comparison/comparison.md",
+        "image.png",
+        "image.npy",
+        "disc.npy",
+        "runs/demo/ct_slice.png",
+    ]
+    assert all((tmp_path / name).is_file() for name in produced)
+
+
+def test_set_up_commands_come_first():
+    assert COMMANDS[:2] == ["ctrecon demo", "uv run pytest"] and "pip install uv && uv run ctrecon demo" in README
+    assert "uv run pytest" in (ROOT / ".ci/run").read_text()
+
+
+def test_every_member_is_named():
+    for group, members in groups().items():
+        if group != "block":
+            for member in members:
+                assert f"`{group}`" in README and re.search(rf"\b{member}\b", README), f"{group}={member}"
+
+
+def test_requirements_pin_what_the_project_asks_for():
+    pinned = {line.split("==")[0].lower() for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line}
+    asked = re.findall(r'^    "([a-z0-9-]+)[=>]', (ROOT / "pyproject.toml").read_text(), re.M)
+    assert set(asked) - {"numpy"} <= pinned and not {"py3nj", "lie-learn"} & pinned
+
+
+def test_wheel_contains_the_configuration(tmp_path):
+    if not shutil.which("uv"):
+        pytest.skip("uv is not installed")
+    subprocess.run(["uv", "build", "--wheel", "--out-dir", str(tmp_path), str(ROOT)], check=True, capture_output=True)
+    import zipfile
+
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {f"ctrecon/{p.relative_to(ROOT)}" for p in (ROOT / "conf").rglob("*.yaml")} <= names
