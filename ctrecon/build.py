@@ -319,18 +319,15 @@ class Experiment:
         return RayTransform(self.geometry)
 
 
-def read_geometry(path: Path) -> dict[str, Any]:
-    """The configuration of a geometry from a YAML file. Raises InputError where it is none."""
+def read_geometry(where: Path, text: str) -> dict[str, Any]:
+    """The configuration of a geometry from YAML text. Raises InputError where it is none."""
     try:
-        node = yaml.safe_load(path.read_text())
-        make(node)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable YAML ({one_line(error)})") from None
+        node = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: not readable YAML ({one_line(error)})") from None
+    if not isinstance(node, dict) or not str(node.get("_target_")).startswith("ctrecon.physics.geometry."):
+        raise InputError(
+            f"{where}: no geometry in the form of conf/geometry; expected one, with its _target_, or another file name"
+        )
+    make(node)
     return node
-
-
-def write_geometry(path: Path, node: dict[str, Any]) -> None:
-    """Write the configuration of a geometry beside a sinogram."""
-    from ctrecon.files.atomic import write_text
-
-    write_text(path, yaml.safe_dump(node, sort_keys=False))

@@ -80,22 +80,21 @@ class Comparison:
 
     def verdicts(self) -> list[str]:
         """A sentence for each contestant but the first: better or worse, by how much, how surely."""
-        return [self._verdict(contestant, turn) for contestant in self.contestants[1:] for turn in self.turns]
+        return [self._verdict(contestant) for contestant in self.contestants[1:]]
 
-    def _verdict(self, contestant: Contestant, turn: str) -> str:
-        first, gain = self.contestants[0], self.gain(contestant, "psnr", turn)
-        ssim = self.gain(contestant, "ssim", turn)
-        patients = contestant.patients(turn)
-        over = f"{len(patients)} images of {len(set(patients))} patients, {len(contestant.runs)} seed{'s' * (len(contestant.runs) > 1)}"
-        wins = f"ahead on {self.wins(contestant, 'psnr', turn)} of {len(patients)} images"
-        where = "" if turn == "0" else f" with the object turned by {turn} degrees"
-        if gain.low <= 0 <= gain.high:
-            says = f"{contestant.name} and {first.name} do not differ surely{where}: {gain.format(2, '+')} dB"
-        else:
-            says = (
-                f"{contestant.name} is {'better' if gain.mean > 0 else 'worse'} than {first.name}{where}: {gain.format(2, '+')} dB"
-            )
-        return f"{says} PSNR (95 % interval), {ssim.format(3, '+')} SSIM, {wins} ({over})."
+    def _verdict(self, contestant: Contestant) -> str:
+        patients, seeds = contestant.patients(self.turns[0]), len(contestant.runs)
+        over = f"95 % intervals over {len(patients)} images of {len(set(patients))} patients and {seeds} seed{'s' * (seeds > 1)}"
+        caution = ", so that how training varies is not in them" if seeds == 1 and contestant.summaries[0]["parameters"] else ""
+        clauses = "; ".join(self._clause(contestant, turn) for turn in self.turns)
+        return f"{contestant.name} against {self.contestants[0].name}: {clauses} ({over}{caution})."
+
+    def _clause(self, contestant: Contestant, turn: str) -> str:
+        gain, ssim = (self.gain(contestant, metric, turn) for metric in ("psnr", "ssim"))
+        where = "upright" if float(turn) == 0 else f"turned by {turn} degrees"
+        finding = "no sure difference," if gain.low <= 0 <= gain.high else "better," if gain.mean > 0 else "worse,"
+        wins = f"ahead on {self.wins(contestant, 'psnr', turn)} of {len(contestant.patients(turn))} images"
+        return f"{where} {finding} {gain.format(2, '+')} dB PSNR and {ssim.format(3, '+')} SSIM, {wins}"
 
 
 def read(paths: list[str]) -> Comparison:

@@ -29,16 +29,16 @@ def demo(out: str, steps: int, device: str) -> None:
     _first_picture(experiments["plain"], folder / "phantom.png")
     for name, values in experiments.items():
         print(
-            f"\n== {name}: training on 20 phantoms, {steps} steps ==" if name != "fbp" else "\n== fbp: the classical method ==",
+            f"\n== {name}: {f'{steps} steps on 20 phantoms' if values['model'].get('iterations') else 'nothing to train'} ==",
             flush=True,
         )
         run = train_run(values | {"run_dir": str(folder / name / "0"), "device": device})
         evaluate_run(str(run.path), [], [0, 90], None, device)
+    print("\n== a real CT slice (128 x 128, from the pydicom package), of a kind never seen in training ==")
+    _real_slice(folder)
     print("\n== 15 test phantoms, upright and turned by 90 degrees ==\n")
     print(write_comparison([str(folder / name) for name in CONTESTANTS], str(folder / "comparison")))
-    print("\n== a real CT slice (128 x 128, from the pydicom package), never seen in training ==\n")
-    _real_slice(folder)
-    print(f"\npictures: {folder}/phantom.png, {folder}/comparison/comparison.png, {folder}/ct_slice.png")
+    print(f"pictures: {folder}/phantom.png, {folder}/ct_slice.png, {folder}/comparison/comparison.png")
     print(f"{time.perf_counter() - began:.0f} s. Next: ctrecon --help, or the README on real data.")
 
 
@@ -69,5 +69,5 @@ def _real_slice(folder: Path) -> None:
     for name, reconstruction in columns.items():
         print(f"{name:>6}: {psnr(reconstruction, truth):.2f} dB, SSIM {ssim(reconstruction, truth):.3f}")
     best = max(columns, key=lambda name: psnr(columns[name], truth))
-    print(f"On this one slice {best} is ahead; one slice proves nothing, the table above says how sure the difference is.")
+    print(f"On this one slice {best} is ahead; one slice proves nothing, the table below says how sure a difference is.")
     picture([("a real CT slice", truth, columns)], folder / "ct_slice.png")

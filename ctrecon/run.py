@@ -24,7 +24,7 @@ import filelock
 import torch
 import yaml
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from ctrecon.errors import InputError
@@ -92,8 +92,8 @@ class Run:
 
     def save_weights(self, model: nn.Module) -> None:
         """Keep the model's parameters (buffers are recomputed, so evaluation mode cannot leak into the file)."""
-        with replacing(self / WEIGHTS) as temporary:
-            save_file({name: p.detach().cpu().contiguous() for name, p in model.named_parameters()}, temporary)
+        with replacing(self / WEIGHTS) as temporary:  # by Python's own write, whose errors are OSErrors
+            temporary.write_bytes(save({name: p.detach().cpu().contiguous() for name, p in model.named_parameters()}))
 
     def load_weights(self, model: nn.Module) -> None:
         """Set the model's parameters. Raises InputError where they are missing, damaged or of another model."""
@@ -118,8 +118,10 @@ class Run:
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Keep everything needed to go on."""
+        content = io.BytesIO()
+        torch.save(state, content)
         with replacing(self / RESUME) as temporary:
-            torch.save(state, temporary)
+            temporary.write_bytes(content.getbuffer())
 
     def load_state(self) -> dict[str, Any] | None:
         """What was kept, or None. Raises InputError where it is damaged."""

@@ -4,15 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
-from ctrecon.build import Experiment, amend, compose, parse, plain, read_geometry, what_it_is, write_geometry
+from ctrecon.build import Experiment, amend, compose, parse, plain, read_geometry, what_it_is
 from ctrecon.environment import environment, pick_device
 from ctrecon.errors import InputError
 from ctrecon.evaluate import evaluate, seconds_per_step
 from ctrecon.files.image import check_output as check_image_output
 from ctrecon.files.image import read_image, write_image
 from ctrecon.files.sinogram import check_output as check_sinogram_output
-from ctrecon.files.sinogram import geometry_file, read_sinogram, write_sinogram
+from ctrecon.files.sinogram import read_sinogram, told_geometry, write_sinogram
 from ctrecon.models.model import Model
 from ctrecon.run import Run
 from ctrecon.train import train
@@ -41,6 +42,7 @@ def evaluate_run(path: str, words: list[str], turns: list, out: str | None, devi
     """Measure a run, on other data where words say so; returns the summary."""
     if not turns or any(isinstance(turn, bool) or not isinstance(turn, int | float) for turn in turns):
         raise InputError(f"turns={turns}: expected angles in degrees, such as turns=[0,90]")
+    place = pick_device(device)
     run, (experiment, model) = Run(path), model_of(path, words)
     pairs = experiment.pairs("test")
     test = {part: {k: v for k, v in experiment.config[part].items() if k not in NOT_THE_TEST} for part in TEST_SET}
@@ -52,7 +54,7 @@ def evaluate_run(path: str, words: list[str], turns: list, out: str | None, devi
     }
     results = Run(out or path)
     with results.claimed():
-        return evaluate(model, pairs, turns, results, identity, pick_device(device))
+        return evaluate(model, pairs, turns, results, identity, place)
 
 
 def experiment_of(run: str | None, words: list[str]) -> Experiment:
@@ -75,9 +77,8 @@ def reconstruct(
 ) -> None:
     """Turn a sinogram file into an image file, with a trained run or a model without parameters."""
     experiment = experiment_of(run, words)
-    _use_geometry_beside(
-        experiment, sinogram, told=run is not None or any(o.key_or_group.split(".")[0] == "geometry" for o in parse(words))
-    )
+    chosen = run is not None or any(override.key_or_group.split(".")[0] == "geometry" for override in parse(words))
+    _use_told_geometry(experiment, sinogram, chosen)
     y = read_sinogram(sinogram, dataset, index, unit, experiment.geometry)
     target = check_image_output(out)
     model = experiment.model()
@@ -91,23 +92,22 @@ def reconstruct(
     write_image(target, image, experiment.geometry.pixel_m)
 
 
-def _use_geometry_beside(experiment: Experiment, sinogram: str, told: bool) -> None:
-    """Take the geometry from the YAML beside a sinogram, or check it against the one told."""
-    path = geometry_file(sinogram)
-    if not path.is_file():
+def _use_told_geometry(experiment: Experiment, sinogram: str, chosen: bool) -> None:
+    """Take the geometry that comes with a sinogram, or check it against the one that was chosen."""
+    told = told_geometry(sinogram)
+    if told is None:
         return
-    beside = read_geometry(path)
-    if not told:
-        experiment.config["geometry"] = beside
-    else:
-        own = Experiment(experiment.config | {"geometry": beside}).geometry
-        # Pixels are the reconstruction's choice; the rays are the measurement's.
-        rays = [(type(g), g.shape, g.fov_m, tuple(g.angles_rad), g.bin_m) for g in (own, experiment.geometry)]
-        if rays[0] != rays[1]:
-            raise InputError(
-                f"{sinogram}: {path.name} beside it has {own.shape[0]} views x {own.shape[1]} bins of another scan than the geometry "
-                f"in use ({experiment.geometry.shape[0]} x {experiment.geometry.shape[1]}): use that geometry, or remove the file"
-            )
+    node = read_geometry(*told)
+    if not chosen:
+        experiment.config["geometry"] = node
+        return
+    theirs, ours = Experiment(experiment.config | {"geometry": node}).geometry, experiment.geometry
+    # Pixels are the reconstruction's choice; the rays are the measurement's.
+    if len({(type(g), g.shape, g.fov_m, tuple(g.angles_rad), g.bin_m) for g in (theirs, ours)}) > 1:
+        shapes = [f"{g.shape[0]} views x {g.shape[1]} bins over {g.fov_m} m" for g in (theirs, ours)]
+        raise InputError(
+            f"{sinogram}: {told[0].name} says {shapes[0]}, another scan than the {shapes[1]} in use: leave one of them out"
+        )
 
 
 def _check_scale(sinogram: str, y: torch.Tensor, experiment: Experiment) -> None:
@@ -125,7 +125,4 @@ def simulate(image: str, out: str, index: int | None, unit: str, seed: int, word
     x = read_image(image, index, unit)
     target = check_sinogram_output(out)
     _, y = experiment.scanner.scan(x, row=index or 0)
-    write_sinogram(target, y[0, 0].numpy())
-    beside = geometry_file(out)
-    write_geometry(beside, experiment.config["geometry"])
-    return beside
+    return write_sinogram(target, y[0, 0].numpy(), yaml.safe_dump(experiment.config["geometry"], sort_keys=False))

@@ -103,7 +103,12 @@ def test_equivariant_metrics_do_not_change_under_a_quarter_turn(workplace):
 
 def test_comparison_says_who_won(workplace):
     out = ok("compare", "runs=[runs/s-plain,runs/s-c4]", "out=table", cwd=workplace)
-    assert "| s-plain | 2 " in out and "s-c4" in out and "95 % interval" in out
+    assert (
+        "| s-plain | 2 " in out
+        and "s-c4" in out
+        and "s-c4 against s-plain: upright" in out
+        and "95 % intervals over 3 images of 3 patients and 2 seeds" in out
+    )
     assert {p.name for p in (workplace / "table").iterdir()} == {"comparison.csv", "comparison.md", "comparison.png"}
 
 
@@ -246,12 +251,22 @@ def test_run_being_written_by_another_process_is_refused(workplace):
     assert second.returncode == 2 and "another process" in second.stderr and second.stderr.count("\n") == 1
 
 
+def limited(command, cwd):
+    """Run where files may not grow past 2 kB, as on a disk that is almost full."""
+    script = f"ulimit -f 2; exec {sys.executable} -W ignore -m ctrecon {command}"
+    return subprocess.run(["bash", "-c", script], cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
 def test_full_disk_loses_nothing(workplace):
-    """Files may not grow past a few kB, as on a disk that is almost full: one line, and the old output is whole."""
     (workplace / "kept.npy").write_text("precious")
-    script = (
-        f"ulimit -f 2; exec {sys.executable} -W ignore -m ctrecon reconstruct sinogram=y.npy model=fbp geometry=tiny out=kept.npy"
-    )
-    done = subprocess.run(["bash", "-c", script], cwd=workplace, capture_output=True, text=True, timeout=300)
+    done = limited("reconstruct sinogram=y.npy model=fbp geometry=tiny out=kept.npy", workplace)
     assert done.returncode == 2 and "space" in done.stderr and done.stderr.count("\n") == 1, done.stderr
     assert (workplace / "kept.npy").read_text() == "precious" and not list(workplace.glob(".writing*"))
+
+
+def test_full_disk_stops_training_until_there_is_space(workplace):
+    words = [*TINY, "name=full"]
+    done = limited(" ".join(["train", *words]), workplace)
+    assert done.returncode == 2 and "space" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    inside("train", *words, cwd=workplace)
+    assert (workplace / "runs/full/0/weights.safetensors").is_file()

@@ -43,7 +43,9 @@ def read_array(path: Path, name: str, index: int | None) -> np.ndarray:
     return _checked(_pick(array, index, path), path)
 
 
-def _named(arrays, path: Path, name: str) -> np.ndarray:
+def read_named(path: Path, name: str) -> np.ndarray:
+    """One array of a .npz or .mat file, whatever its type. Raises InputError where there is none of that name."""
+    arrays = np.load(path, allow_pickle=False) if path.suffix.lower() == ".npz" else scipy.io.loadmat(path)
     names = [key for key in arrays if not key.startswith("__")]
     if name not in names:
         raise InputError(f"{path}: no array {name!r}; it has {', '.join(names) or 'none'}")
@@ -52,8 +54,8 @@ def _named(arrays, path: Path, name: str) -> np.ndarray:
 
 _READ = {
     ".npy": lambda path, name: np.load(path, allow_pickle=False),
-    ".npz": lambda path, name: _named(np.load(path, allow_pickle=False), path, name),
-    ".mat": lambda path, name: _named(scipy.io.loadmat(path), path, name),
+    ".npz": read_named,
+    ".mat": read_named,
     ".tif": lambda path, name: tifffile.imread(path),
     ".tiff": lambda path, name: tifffile.imread(path),
     ".png": lambda path, name: _grey(imread(path)),

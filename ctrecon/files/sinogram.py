@@ -9,9 +9,10 @@ import tifffile
 import torch
 from jaxtyping import Float
 
+from ctrecon.data.hdf5 import open_hdf5
 from ctrecon.errors import InputError
-from ctrecon.files.array import read_array
-from ctrecon.files.atomic import replacing, suffix_of, writable
+from ctrecon.files.array import HDF5, read_array, read_named
+from ctrecon.files.atomic import replacing, suffix_of, writable, write_text
 from ctrecon.physics.attenuation import MU_MAX
 from ctrecon.physics.geometry import Geometry
 from ctrecon.shapes import Sinogram
@@ -48,9 +49,30 @@ def read_sinogram(path: str, name: str, index: int | None, unit: str, geometry: 
     return torch.from_numpy(array)[None, None] * UNITS[unit]
 
 
-def geometry_file(path: str) -> Path:
-    """Where the geometry of a sinogram file lies: a YAML of the same name."""
-    return Path(path).with_suffix(".yaml")
+def told_geometry(path: str) -> tuple[Path, str] | None:
+    """The geometry that comes with a sinogram file, as (where it stands, YAML text): a YAML beside it, or `geometry` in the file.
+
+    Files of others use that key for prose: inside a file only a text with a `_target_` counts.
+    """
+    where = Path(path)
+    beside = where.with_suffix(".yaml")
+    if beside.is_file():
+        return beside, beside.read_text(errors="replace")
+    text = _text_inside(where) if where.is_file() else ""
+    return (where, text) if "_target_:" in text else None
+
+
+def _text_inside(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix in HDF5:
+        with open_hdf5(path) as file:
+            return str(file.attrs.get("geometry", ""))
+    if suffix in (".npz", ".mat"):
+        try:
+            return str(read_named(path, "geometry").item())
+        except Exception:  # none in it, or not one text, or not readable: reading the sinogram will tell
+            return ""
+    return ""
 
 
 def check_output(path: str) -> Path:
@@ -58,22 +80,28 @@ def check_output(path: str) -> Path:
     return writable(path, tuple(_WRITE))
 
 
-def write_sinogram(path: Path, y: Float[np.ndarray, "A D"]) -> None:
-    """Write a sinogram in metres, whole or not at all, in the format of its suffix."""
+def write_sinogram(path: Path, y: Float[np.ndarray, "A D"], geometry: str) -> Path:
+    """Write a sinogram in metres in the format of its suffix, and its geometry, a YAML text, beside it; returns where that is.
+
+    Formats that hold several things (.npz, .h5, .mat) have the geometry inside too.
+    """
     with replacing(path) as temporary:
-        _WRITE[suffix_of(path)](temporary, np.ascontiguousarray(y, dtype=np.float32))
+        _WRITE[suffix_of(path)](temporary, np.ascontiguousarray(y, dtype=np.float32), geometry)
+    write_text(path.with_suffix(".yaml"), geometry)
+    return path.with_suffix(".yaml")
 
 
-def _write_hdf5(path: Path, y: np.ndarray) -> None:
+def _write_hdf5(path: Path, y: np.ndarray, geometry: str) -> None:
     with h5py.File(path, "w") as file:
         file["sinogram"] = y
         file["sinogram"].attrs["unit"] = "metres"
+        file.attrs["geometry"] = geometry
 
 
 _WRITE = {
-    ".npy": lambda path, y: np.save(path, y),
-    ".npz": lambda path, y: np.savez(path, sinogram=y),
+    ".npy": lambda path, y, geometry: np.save(path, y),
+    ".npz": lambda path, y, geometry: np.savez(path, sinogram=y, geometry=geometry),
     ".h5": _write_hdf5,
-    ".tif": lambda path, y: tifffile.imwrite(path, y),
-    ".mat": lambda path, y: scipy.io.savemat(path, {"sinogram": y}),
+    ".tif": lambda path, y, geometry: tifffile.imwrite(path, y),
+    ".mat": lambda path, y, geometry: scipy.io.savemat(path, {"sinogram": y, "geometry": geometry}),
 }

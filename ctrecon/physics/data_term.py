@@ -25,7 +25,12 @@ class DataTerm(nn.Module, abc.ABC):
     def __init__(self, ray: RayTransform, normalised: bool = True) -> None:
         super().__init__()
         self.ray = ray
-        self.factor = ray.norm**-2 if normalised else 1.0
+        self.normalised = normalised
+
+    @property
+    def factor(self) -> float:
+        """What the misfit is multiplied by."""
+        return self.ray.norm**-2 if self.normalised else 1.0
 
     @abc.abstractmethod
     def value(self, x: Image, y: Sinogram) -> Float[Tensor, " B"]:

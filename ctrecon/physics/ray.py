@@ -1,5 +1,7 @@
 """The ray transform A as a differentiable torch operator."""
 
+from functools import cached_property
+
 import torch
 from torch import Tensor, nn
 
@@ -45,8 +47,27 @@ class RayTransform(nn.Module):
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
         self.geometry = geometry
-        self.projector = StoredMatrix(geometry)
-        self.norm = self._power_iteration()
+        self._stored: StoredMatrix | None = None
+        self.register_buffer("_place", torch.empty(0), persistent=False)  # the device and type that `.to` asks for
+
+    @property
+    def projector(self) -> StoredMatrix:
+        """Computes A and A^T; made when first asked for, since a large one takes minutes and gigabytes."""
+        if self._stored is None:
+            self._stored = StoredMatrix(self.geometry).to(self._place)
+        return self._stored
+
+    @cached_property
+    @torch.no_grad()
+    def norm(self) -> float:
+        """Largest singular value of A in metres, by power iteration.
+
+        A has no negative entry, so neither has its top singular vector (Perron), and ones reach it.
+        """
+        x = torch.ones(1, 1, self.geometry.pixels, self.geometry.pixels).to(self._place)
+        for _ in range(50):
+            x = self._transpose(self._forward(x / x.norm()))
+        return x.norm().sqrt().item()
 
     def forward(self, x: Image) -> Sinogram:
         """A x. Raises InputError where the image is not on this geometry's grid."""
@@ -72,11 +93,3 @@ class RayTransform(nn.Module):
     def _as_columns(self, product, batch: Tensor, shape: tuple[int, int]) -> Tensor:
         columns = batch.detach().flatten(1).T.to(self.projector.matrix.dtype).contiguous()
         return product(columns).T.reshape(len(batch), 1, *shape).to(batch.dtype)
-
-    @torch.no_grad()
-    def _power_iteration(self, iterations: int = 50) -> float:
-        """Largest singular value of A in metres. A has no negative entry, so neither has its top singular vector (Perron): ones reach it."""
-        x = torch.ones(1, 1, self.geometry.pixels, self.geometry.pixels)
-        for _ in range(iterations):
-            x = self._transpose(self._forward(x / x.norm()))
-        return x.norm().sqrt().item()

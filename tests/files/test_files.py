@@ -17,6 +17,7 @@ from ctrecon.physics.attenuation import to_hu
 from ctrecon.physics.geometry import Parallel
 
 GEOMETRY = Parallel(pixels=16, fov_m=0.2, views=6, bins=23)
+GEOMETRY_TEXT = "_target_: ctrecon.physics.geometry.Parallel\n"
 Y = np.random.default_rng(0).random((6, 23), dtype=np.float32)
 X = np.random.default_rng(1).random((16, 16), dtype=np.float32)
 
@@ -24,9 +25,13 @@ X = np.random.default_rng(1).random((16, 16), dtype=np.float32)
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5", ".tif", ".mat"])
 def test_sinograms_are_read_back(tmp_path, suffix):
     path = sinogram.check_output(str(tmp_path / f"new folder/y{suffix}"))
-    sinogram.write_sinogram(path, Y)
+    beside = sinogram.write_sinogram(path, Y, GEOMETRY_TEXT)
     y = sinogram.read_sinogram(str(path), "sinogram", None, "metres", GEOMETRY)
     assert torch.equal(y[0, 0], torch.from_numpy(Y))
+    assert sinogram.told_geometry(str(path)) == (beside, GEOMETRY_TEXT)
+    beside.unlink()
+    inside = sinogram.told_geometry(str(path))
+    assert inside == ((path, GEOMETRY_TEXT) if suffix in (".npz", ".h5", ".mat") else None)
 
 
 def test_stack_needs_an_index(tmp_path):

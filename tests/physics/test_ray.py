@@ -12,7 +12,8 @@ from ctrecon.physics.ray import RayTransform
 
 def small(geometry):
     """The scan on a grid of 32 x 32, the long one with every twentieth view."""
-    return experiment(f"geometry={geometry}", *(["geometry.views=36"] if geometry == "fan_htc2022" else [])).ray
+    few = ["geometry.views=36"] if geometry == "fan_htc2022" else []
+    return experiment(f"geometry={geometry}", "geometry.pixels=32", *few).ray
 
 
 def test_transpose_is_exact(geometry):
