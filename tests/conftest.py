@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import sys
 from pathlib import Path
 
 import h5py
@@ -12,6 +13,7 @@ import torch
 from pydicom.data import get_testdata_file
 
 from ctrecon.build import Experiment, compose, groups, plain
+from ctrecon.cli import main
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SMALL = ["conv.channels=16", "data.train_size=3", "data.val_size=2", "data.test_size=2"]
@@ -80,6 +82,14 @@ def write_dicom(path: Path, stored: np.ndarray, patient: str = "P", **tags) -> P
     path.parent.mkdir(parents=True, exist_ok=True)
     file.save_as(path)
     return path
+
+
+def inside(*words, cwd):
+    """The same `main` as the console script's, in this process: starting Python and torch takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", ["ctrecon", *words])
+        main()
 
 
 def devices():

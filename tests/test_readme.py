@@ -4,13 +4,12 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from conftest import write_dicom, write_slices
+from conftest import inside, write_dicom, write_slices
 
 from ctrecon.build import groups
 from ctrecon.cli import VERBS
@@ -39,9 +38,7 @@ def test_commands_run(tmp_path):
         extra = SMALL.get(verb, [])
         if "model=fbp" in words:
             extra = SMALL_FBP if "geometry=sparse_50" in words else ["geometry.pixels=32", "geometry.views=24"]
-        command = [sys.executable, "-W", "ignore", "-m", "ctrecon", verb, *words, *extra]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, f"{shlex.join(command)}\n{done.stderr}"
+        inside(verb, *words, *extra, cwd=tmp_path)
     produced = [
         "comparison/comparison.png",
         "comparison/comparison.md",
