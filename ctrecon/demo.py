@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from pydicom.data import get_testdata_file
 
-from ctrecon.build import Experiment, compose, plain
+from ctrecon.build import Experiment
+from ctrecon.configure import compose, plain
 from ctrecon.data.dicom import side_of
 from ctrecon.files.image import read_image
 from ctrecon.measure import psnr, ssim

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 import yaml
 
-from ctrecon.build import Experiment, amend, compose, parse, plain, read_geometry, what_it_is
+from ctrecon.build import Experiment, read_geometry
+from ctrecon.configure import amend, compose, parse, plain, what_it_is
 from ctrecon.environment import environment, pick_device
 from ctrecon.errors import InputError
 from ctrecon.evaluate import evaluate, seconds_per_step

@@ -12,8 +12,9 @@ import pytest
 import torch
 from pydicom.data import get_testdata_file
 
-from ctrecon.build import Experiment, compose, groups, plain
+from ctrecon.build import Experiment
 from ctrecon.cli import main
+from ctrecon.configure import compose, groups, plain
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SMALL = ["conv.channels=16", "data.train_size=3", "data.val_size=2", "data.test_size=2"]

@@ -3,7 +3,8 @@
 import pytest
 from conftest import experiment, write_slices
 
-from ctrecon.build import CONF, Experiment, amend, compose, groups, make, options, plain, what_it_is
+from ctrecon.build import Experiment, make
+from ctrecon.configure import CONF, amend, compose, groups, options, plain, what_it_is
 from ctrecon.errors import InputError
 
 FEW = ["geometry.pixels=16", "geometry.views=8"]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from conftest import inside, write_dicom, write_slices
 
-from ctrecon.build import groups
 from ctrecon.cli import VERBS
+from ctrecon.configure import groups
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

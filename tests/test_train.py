@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ctrecon.build import compose, plain
+from ctrecon.configure import compose, plain
 from ctrecon.errors import InputError
 from ctrecon.run import HISTORY, WEIGHTS
 from ctrecon.train import Fit, _indices
