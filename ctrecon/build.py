@@ -10,12 +10,22 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
-from ctrecon.configure import what_it_is
+from ctrecon.configure import amend, compose, groups, plain, what_it_is
+from ctrecon.data.collection import Collection
+from ctrecon.data.pairs import Pairs
+from ctrecon.data.scanner import Scanner
 from ctrecon.errors import InputError
+from ctrecon.models.model import Model
+from ctrecon.physics.geometry import Geometry
+from ctrecon.physics.noise import Noise
+from ctrecon.physics.ray import RayTransform
+from ctrecon.run import Run
 
 ROOMS = ("physics", "conv", "ode", "data", "models", "train")  # where targets may be defined
+EXPERIMENT = (*(name for name in groups() if name != "experiment"), "seed")  # what a configuration has to have
 MARKS = ("_target_", "_partial_")
 
 
@@ -62,17 +72,17 @@ class Experiment:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
-        for name in ("geometry", "model", "noise", "data"):
-            if not isinstance(config.get(name), dict):
+        for name in EXPERIMENT:
+            if name not in config:
                 raise InputError(f"the configuration has no {name}: expected that of an experiment, as ctrecon train writes")
 
     @cached_property
-    def geometry(self):
+    def geometry(self) -> Geometry:
         """The scan."""
         return make(self.config["geometry"])
 
     @cached_property
-    def noise(self):
+    def noise(self) -> Noise:
         """The measurement noise."""
         return make(self.config["noise"])
 
@@ -82,30 +92,23 @@ class Experiment:
         return make(self.config["fit"])
 
     @cached_property
-    def scanner(self):
+    def scanner(self) -> Scanner:
         """Simulates pairs of truth and sinogram."""
-        from ctrecon.data.scanner import Scanner
-
         return Scanner(self.geometry, self.noise, self.config["data"]["seed"])
 
     @cached_property
-    def collection(self):
+    def collection(self) -> Collection:
         """The images."""
         what_it_is({"data": self.config["data"]})
         return make(self.config["data"])
 
-    def pairs(self, split: str):
+    def pairs(self, split: str) -> Pairs:
         """The pairs of a split."""
-        from ctrecon.data.pairs import Pairs
-
         return Pairs(self.collection, split, self.scanner)
 
-    def model(self):
+    def model(self) -> Model:
         """The model with freshly drawn parameters, a function of the configuration and its seed alone."""
-        target = _target(self.config["model"])
-        wanted = inspect.signature(target).parameters
-        import torch
-
+        wanted = inspect.signature(_target(self.config["model"])).parameters
         torch.manual_seed(self.config["seed"])
         parts = {name: part() for name, part in self._parts().items() if name in wanted}
         return make(self.config["model"], **parts)
@@ -123,10 +126,8 @@ class Experiment:
         }
 
     @cached_property
-    def ray(self):
+    def ray(self) -> RayTransform:
         """The ray transform on the reconstruction's grid."""
-        from ctrecon.physics.ray import RayTransform
-
         return RayTransform(self.geometry)
 
 
@@ -142,3 +143,17 @@ def read_geometry(where: Path, text: str) -> dict[str, Any]:
         )
     make(node)
     return node
+
+
+def experiment_of(run: str | None, words: list[str]) -> Experiment:
+    """The experiment of a run folder, or of conf/train.yaml, changed by words."""
+    return Experiment(amend(Run(run).config(), words) if run else plain(compose(words)))
+
+
+def model_of(run: str | None, words: list[str]) -> tuple[Experiment, Model]:
+    """The experiment and its model: with the run's weights, or, without a run, freshly drawn."""
+    experiment = experiment_of(run, words)
+    model = experiment.model()
+    if run:
+        Run(run).load_weights(model)
+    return experiment, model

@@ -89,7 +89,7 @@ def _train_composed(config) -> None:
     from omegaconf import OmegaConf
 
     from ctrecon.configure import plain
-    from ctrecon.workflow import train_run
+    from ctrecon.launch import train_run
 
     choices = HydraConfig.get().runtime.choices
     values = plain(config)
@@ -102,7 +102,7 @@ def _train_composed(config) -> None:
 
 def _evaluate(words: list[str]) -> None:
     from ctrecon.configure import options
-    from ctrecon.workflow import evaluate_run
+    from ctrecon.launch import evaluate_run
 
     chosen, rest = options("evaluate", words)
     summary = evaluate_run(chosen.run, rest, list(chosen.turns), chosen.out, chosen.device)
@@ -114,7 +114,7 @@ def _evaluate(words: list[str]) -> None:
 
 def _reconstruct(words: list[str]) -> None:
     from ctrecon.configure import options
-    from ctrecon.workflow import reconstruct
+    from ctrecon.reconstruct import reconstruct
 
     chosen, rest = options("reconstruct", words)
     reconstruct(**chosen, words=rest)
@@ -123,7 +123,7 @@ def _reconstruct(words: list[str]) -> None:
 
 def _simulate(words: list[str]) -> None:
     from ctrecon.configure import options
-    from ctrecon.workflow import simulate
+    from ctrecon.simulate import simulate
 
     chosen, rest = options("simulate", words)
     beside = simulate(**chosen, words=rest)
@@ -136,13 +136,14 @@ def _compare(words: list[str]) -> None:
 
     chosen, rest = options("compare", words)
     no_words("compare", rest)
-    print(write_comparison(list(chosen.runs), chosen.out))
+    runs = [chosen.runs] if isinstance(chosen.runs, str) else list(chosen.runs)
+    print(write_comparison(runs, chosen.out))
 
 
 def _show(words: list[str]) -> None:
+    from ctrecon.build import model_of
     from ctrecon.configure import options
     from ctrecon.show import describe
-    from ctrecon.workflow import model_of
 
     chosen, rest = options("show", words)
     print(describe(model_of(chosen.run, rest)[1]))

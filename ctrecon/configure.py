@@ -153,14 +153,16 @@ def _check_keys(overrides: list[Override], config: DictConfig) -> None:
             raise InputError(_unknown(key, _keys(config)))
         default = None if OmegaConf.is_missing(node, name) else node[name]
         for value in _values(override):
-            number, numeric = (isinstance(v, int | float) and not isinstance(v, bool) for v in (value, default))
-            if (
-                key not in FREE
-                and value is not None
-                and default is not None
-                and (numeric != number or isinstance(default, int) > isinstance(value, int))
-            ):
+            if key not in FREE and not _fits(value, default):
                 raise InputError(f"{key}={value}: expected {_kind(default)}, such as {default}")
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a value is of the kind of the default; none says nothing about the kind."""
+    if value is None or default is None:
+        return True
+    number, numeric = (isinstance(v, int | float) and not isinstance(v, bool) for v in (value, default))
+    return number == numeric and isinstance(value, int) >= isinstance(default, int)
 
 
 def _kind(default: Any) -> str:
@@ -173,16 +175,13 @@ def _values(override: Override) -> list[Any]:
 
 
 def _unknown(key: str, known: list[str]) -> str:
+    """What to say of a key that does not exist: the nearest ones, all where they are few, or where to look."""
     close = difflib.get_close_matches(key, known, n=3, cutoff=0.5) or [k for k in known if k.split(".")[-1] == key.split(".")[-1]]
-    return (
-        f"{key}: no such option; expected one of {', '.join(known)}"
-        if len(known) < 12 and not close
-        else (
-            f"{key}: no such option; did you mean {' or '.join(close)}?"
-            if close
-            else f"{key}: no such option; ctrecon VERB --help lists them"
-        )
-    )
+    if close:
+        return f"{key}: no such option; did you mean {' or '.join(close)}?"
+    if len(known) < 12:
+        return f"{key}: no such option; expected one of {', '.join(known)}"
+    return f"{key}: no such option; ctrecon VERB --help lists them"
 
 
 def _keys(config: DictConfig, prefix: str = "") -> list[str]:

@@ -7,15 +7,15 @@ from typing import Any
 import torch
 from pydicom.data import get_testdata_file
 
-from ctrecon.build import Experiment
+from ctrecon.build import Experiment, model_of
 from ctrecon.configure import compose, plain
 from ctrecon.data.dicom import side_of
 from ctrecon.files.image import read_image
+from ctrecon.launch import evaluate_run, train_run
 from ctrecon.measure import psnr, ssim
 from ctrecon.models.classical import FBP
 from ctrecon.report.comparison import write_comparison
 from ctrecon.report.figure import picture
-from ctrecon.workflow import evaluate_run, model_of, train_run
 
 # Narrow models, so that a laptop trains both in a few minutes; everything else is the default.
 WORDS = ["geometry=sparse_50", "noise=poisson_10k", "data.train_size=20", "data.val_size=5", "data.test_size=15"]

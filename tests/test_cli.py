@@ -103,6 +103,11 @@ def test_comparison_says_who_won(workplace):
     assert {p.name for p in (workplace / "table").iterdir()} == {"comparison.csv", "comparison.md", "comparison.png"}
 
 
+def test_a_single_run_has_a_table_too(workplace, capsys):
+    inside("compare", "runs=runs/s-c4", "out=single", cwd=workplace)
+    assert "| s-c4 | 2 " in capsys.readouterr().out
+
+
 def test_runs_of_different_test_sets_are_not_compared(workplace, capsys):
     inside("evaluate", "run=runs/s-c4/0", "data.file=other.h5", "turns=[0,90]", "out=foreign/0", cwd=workplace)
     with pytest.raises(SystemExit):

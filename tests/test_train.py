@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 
 from ctrecon.configure import compose, plain
 from ctrecon.errors import InputError
+from ctrecon.launch import train_run
 from ctrecon.run import HISTORY, WEIGHTS
 from ctrecon.train import Fit, _indices
-from ctrecon.workflow import train_run
 
 WORDS = ["experiment=smoke", "data.size=32"]
 

@@ -8,6 +8,7 @@ with the pixels turned: ASTRA's own halves agree to 6e-5 of the largest entry, t
 """
 
 import warnings
+from dataclasses import replace
 from functools import lru_cache
 
 import astra
@@ -66,7 +67,9 @@ def _assemble(geometry: Geometry) -> scipy.sparse.csr_matrix:
         shift = geometry.quarter()
     except InputError:
         return _astra_matrix(geometry)
-    rows = _astra_matrix(geometry)[: shift * bins]
+    step = geometry.step_deg or geometry.arc_deg / views
+    quarter = {"views": geometry.view_numbers[:shift], "scan_views": geometry.scan_views or views, "step_deg": step}
+    rows = _astra_matrix(replace(geometry, **quarter))
     pixels = np.arange(geometry.pixels**2).reshape(geometry.pixels, -1)
     if geometry.arc_deg == 180:  # bin D-1-j after a half turn is bin j: take the lower half of the detector, mirror it
         lower = np.tile((np.sign(bins - 1 - 2 * np.arange(bins)) + 1) / 2, shift).astype(np.float32)

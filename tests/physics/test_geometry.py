@@ -72,6 +72,12 @@ def test_every_geometry_resizes_consistently(geometry):
     assert small.bin_m * small.bins == pytest.approx(large.bin_m * large.bins)
 
 
+@pytest.mark.parametrize("views", [1, 2, 3])
+def test_few_views_are_enough(views):
+    few = Parallel(pixels=16, fov_m=0.2, views=views)
+    assert RayTransform(few)(torch.ones(1, 1, 16, 16)).shape == (1, 1, views, few.bins)
+
+
 def test_paper_geometry():
     paper = experiment("geometry=paper", "geometry.pixels=512").geometry
     assert paper.shape == (50, 725) and paper.bin_m == pytest.approx(2**0.5 * 0.36 / 725)
