@@ -212,6 +212,12 @@ BAD = {  # name: (words, what the line says)
     "no permission": (["simulate", "image=slice.dcm", "geometry=tiny", "out=a_file/bad_out.npy"], "a_file"),
     "no device": (["evaluate", "run=runs/s-c4/0", "device=abacus"], "expected auto, cpu or cuda"),
 }
+UNTYPED = {  # the tests' own type checks would be faster to complain
+    "subset of no number": (
+        ["train", *TINY, "data=slices", "data.file=slices.h5", "data.train_size=few", "name=bad_out"],
+        "whole number",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -232,10 +238,10 @@ def snapshot(here: Path) -> dict[str, bytes]:
     return {str(p): p.read_bytes() for p in sorted(here.rglob("*")) if p.is_file() and p.name != ".lock"}
 
 
-@pytest.mark.parametrize("name", ["NaN", "unknown member", "another config"])
+@pytest.mark.parametrize("name", ["NaN", "unknown member", "another config", *UNTYPED])
 def test_bad_input_in_a_real_process(name, workplace):
     spoiled(workplace)
-    words, says = BAD[name]
+    words, says = (BAD | UNTYPED)[name]
     done = run(*words, cwd=workplace)
     assert done.returncode == 2 and says in done.stderr and done.stderr.count("\n") == 1
 

@@ -34,8 +34,8 @@ class Split:
     ) -> None:
         self.name, self.sizes = name, sizes
         for split, size in sizes.items():
-            if size is not None and size < 1:
-                raise InputError(f"data.{split}_size={size}: expected at least 1")
+            if size is not None and (not isinstance(size, int) or size < 1):
+                raise InputError(f"data.{split}_size={size}: expected a whole number of at least 1, or null for all")
         order = np.random.default_rng(seed).permutation(sorted(set(patients))).tolist()
         home = dict(zip(order, _drawn(len(order)), strict=True)) if given is None else _homes(name, patients, given)
         place = {patient: k for k, patient in enumerate(order)}
