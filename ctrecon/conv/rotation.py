@@ -8,6 +8,7 @@ import sys
 import types
 import warnings
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -29,6 +30,12 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message=".*py3nj.*")
     from escnn import gspaces
     from escnn import nn as enn
+    from escnn.group import _numerical
+
+# escnn hands numpy.matrix to scipy, which refuses it once ODL has switched scipy's array API on. Only the first construction of a
+# group on a machine gets there: escnn keeps the results on disk.
+_null = _numerical.null
+_numerical.null = lambda matrix, *args, **kwargs: _null(np.asarray(matrix), *args, **kwargs)
 
 SMOOTH = {}  # escnn's default: band-limited, as in the papers
 FULL = {"rings": [0.0, 1.0, 2**0.5], "sigma": 0.05, "frequencies_cutoff": 2.0}  # every equivariant 3 x 3 filter

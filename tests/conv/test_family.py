@@ -1,6 +1,8 @@
 """Contract of a convolution family, for every member of conf/conv."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -113,3 +115,16 @@ def test_bad_values_are_refused(conv):
 def test_full_basis_is_that_of_3_by_3():
     with pytest.raises(InputError, match="kernel"):
         family("p4", "conv.kernel=5")
+
+
+def test_groups_are_built_on_a_fresh_machine():
+    """With ODL loaded and nothing of what escnn keeps on disk, as after an installation."""
+    code = """
+import joblib, odl
+memory = joblib.Memory
+joblib.Memory = lambda location, **options: memory(None, **options)
+from ctrecon.conv.rotation import Cyclic, Dihedral
+for family in (Cyclic(4, 16), Cyclic(8, 16), Dihedral(4, 16)):
+    assert family.conv().filter().shape == (16, 16, 3, 3)
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
