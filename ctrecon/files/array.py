@@ -74,12 +74,16 @@ def _pick(array, index: int | None, path: Path) -> np.ndarray:
         return np.asarray(array[:])
     if array.ndim != 3:
         raise InputError(f"{path}: an array of shape {array.shape}; expected two dimensions, or three with index=N")
-    if index is None and len(array) > 1:
-        raise InputError(f"{path}: a stack of {len(array)} arrays; say which with index=N, 0 to {len(array) - 1}")
-    index = index or 0
-    if not 0 <= index < len(array):
-        raise InputError(f"index={index}: {path} holds {len(array)} arrays; expected 0 to {len(array) - 1}")
-    return np.asarray(array[index])
+    return np.asarray(array[chosen(index, len(array), path)])
+
+
+def chosen(index: int | None, size: int, path: Path | str) -> int:
+    """Which of a stack. Raises InputError where it is not said, and there are several, or out of range."""
+    if index is None and size > 1:
+        raise InputError(f"{path}: a stack of {size}; say which with index=N, 0 to {size - 1}")
+    if not 0 <= (index or 0) < size:
+        raise InputError(f"index={index}: {path} holds {size}; expected 0 to {size - 1}")
+    return index or 0
 
 
 def _checked(array: np.ndarray, path: Path) -> np.ndarray:

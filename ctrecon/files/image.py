@@ -14,9 +14,10 @@ from torch import Tensor
 
 from ctrecon.data.collection import as_image
 from ctrecon.data.dicom import is_dicom, read_hu
+from ctrecon.data.hdf5 import open_hdf5
 from ctrecon.data.slices import Slices
 from ctrecon.errors import InputError
-from ctrecon.files.array import HDF5, read_array
+from ctrecon.files.array import HDF5, chosen, read_array
 from ctrecon.files.atomic import replacing, suffix_of, writable
 from ctrecon.physics.attenuation import from_hu, to_hu
 
@@ -27,23 +28,26 @@ def read_image(path: str, index: int | None, unit: str) -> Float[Tensor, "1 1 M 
     Args:
         path: The file.
         index: Which image of a stack.
-        unit: What the values of an array file are: relative (attenuation / mu_max) or HU. DICOM and HDF5 files say themselves.
+        unit: What the values of an array file are: relative (attenuation / mu_max) or HU. DICOM files and slices say themselves.
 
     Raises:
-        InputError: The file is missing or unreadable, the image not square, or the unit unknown.
+        InputError: The file is missing or unreadable, the image not square, the index missing or out of range, or the unit unknown.
     """
     where = Path(path)
-    if where.suffix.lower() in HDF5:
+    if where.suffix.lower() in HDF5 and _holds_slices(where):
         slices = Slices(path)
-        if not 0 <= (index or 0) < len(slices):
-            raise InputError(f"index={index}: {path} holds {len(slices)} images; expected 0 to {len(slices) - 1}")
-        return slices.image(index or 0)
+        return slices.image(chosen(index, len(slices), path))
     if where.is_file() and is_dicom(where):
         return from_hu(as_image(read_hu(where), path))
     if unit not in ("relative", "HU"):
         raise InputError(f"unit={unit}: expected relative or HU")
     image = as_image(read_array(where, "image", index), path)
     return from_hu(image) if unit == "HU" else image
+
+
+def _holds_slices(path: Path) -> bool:
+    with open_hdf5(path) as file:
+        return "images" in file
 
 
 def check_output(path: str) -> Path:

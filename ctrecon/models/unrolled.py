@@ -62,6 +62,7 @@ class Unrolled(Model):
             initialisation(cell)
 
     def forward(self, y: Sinogram) -> Image:
+        self.geometry.check(y)
         x = self.start(y)
         s = x.new_zeros(len(x), self.memory, *x.shape[2:])
         for cell in self.cells:

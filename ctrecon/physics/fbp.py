@@ -50,9 +50,8 @@ class FilteredBackProjection(nn.Module):
 
     def forward(self, y: Sinogram) -> Image:
         """Reconstruct. Raises InputError where the sinogram is not of this geometry."""
-        views, bins = self.geometry.shape
-        if y.shape[-2:] != (views, bins):
-            raise InputError(f"sinogram has {y.shape[-2]} views x {y.shape[-1]} bins, the geometry {views} x {bins}")
+        self.geometry.check(y)
+        bins = self.geometry.bins
         y = y[:, 0] * self.weights[:, None]
         if isinstance(self.geometry, Fan):
             u = self.geometry.bin_m * (torch.arange(bins, device=y.device) - (bins - 1) / 2)

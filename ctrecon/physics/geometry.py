@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from odl import nonuniform_partition, uniform_discr, uniform_partition
 from odl.applications import tomo
+from torch import Tensor
 
 from ctrecon.errors import InputError
 from ctrecon.shapes import Sinogram
@@ -105,6 +106,12 @@ class Geometry(abc.ABC):
     def pixel_m(self) -> float:
         """Width of a pixel."""
         return self.fov_m / self.pixels
+
+    def check(self, y: Tensor) -> None:
+        """Raises InputError where a sinogram is not of this geometry."""
+        if tuple(y.shape[-2:]) != self.shape:
+            given, expected = (" x ".join(map(str, shape)) for shape in (y.shape[-2:], self.shape))
+            raise InputError(f"sinogram has {given} views x bins, the geometry {expected}: was it made with another conf/geometry?")
 
     def finer(self, factor: int) -> "Geometry":
         """The same scan of the same object on a grid `factor` times finer: for simulating without an inverse crime."""

@@ -79,9 +79,7 @@ class RayTransform(nn.Module):
 
     def transpose(self, y: Sinogram) -> Image:
         """A^T y. Raises InputError where the sinogram is not of this geometry."""
-        views, bins = self.geometry.shape
-        if y.shape[-2:] != (views, bins):
-            raise InputError(f"sinogram has {y.shape[-2]} views x {y.shape[-1]} bins, the geometry {views} x {bins}")
+        self.geometry.check(y)
         return _Linear.apply(y, self._transpose, self._forward)
 
     def _forward(self, x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import pytest
 import scipy.io
 import tifffile
 import torch
+from conftest import write_slices
 from skimage.io import imread, imsave
 
 from ctrecon.errors import InputError
@@ -82,6 +83,13 @@ def test_images_to_scan_come_from_many_formats(tmp_path):
     for suffix in (".npy", ".mat", ".tif", ".png"):
         x = image.read_image(str(tmp_path / f"x{suffix}"), None, "relative")
         assert np.abs(x[0, 0].numpy() - X).max() <= (1 / 255 if suffix == ".png" else 0)
+    image.write_image(tmp_path / "x.h5", X, 0.002)
+    assert np.array_equal(image.read_image(str(tmp_path / "x.h5"), None, "relative")[0, 0].numpy(), X)
+    slices = str(write_slices(tmp_path / "slices.h5", ["A", "B"], size=16))
+    assert image.read_image(slices, 1, "relative").shape == (1, 1, 16, 16)
+    for index in (None, 2):
+        with pytest.raises(InputError, match="index"):
+            image.read_image(slices, index, "relative")
     np.save(tmp_path / "hu.npy", np.zeros((16, 16)))
     assert image.read_image(str(tmp_path / "hu.npy"), None, "HU").mean().item() == pytest.approx(20 / 81.35858)
 

@@ -30,6 +30,13 @@ def test_maps_sinograms_to_images(model, conv):
         m(torch.zeros(1, 1, 3, 4))
 
 
+def test_every_start_refuses_another_geometry(start):
+    m = experiment(f"start={start}").model()
+    for shape in ((1, 1, 3, 4), (1, 1, 1, 46)):  # the second would broadcast
+        with pytest.raises(InputError, match="views"):
+            m(torch.zeros(shape))
+
+
 def test_every_parameter_learns(conv, field, integrator, data_term):
     e = experiment(f"conv={conv}", f"field={field}", f"integrator={integrator}", f"data_term={data_term}", "block.time=0.1")
     m = alive(e.model())
