@@ -47,6 +47,9 @@ def _told() -> Iterator[None]:
         yield
     except InputError as error:
         _fail(str(error))
+    except BrokenPipeError:  # whoever reads our output, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         _fail(f"{error.filename or 'output'}: {error.strerror or error}; is there space and permission?")
     except KeyboardInterrupt:

@@ -275,3 +275,9 @@ def test_full_disk_stops_training_until_there_is_space(workplace):
     assert done.returncode == 2 and "space" in done.stderr and done.stderr.count("\n") == 1, done.stderr
     inside("train", *words, cwd=workplace)
     assert (workplace / "runs/full/0/weights.safetensors").is_file()
+
+
+def test_closed_pipe_is_no_error(tmp_path):
+    command = f"{sys.executable} -W ignore -m ctrecon show geometry=tiny model=fbp | true"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.stderr == ""
