@@ -42,10 +42,9 @@ def make(node: dict[str, Any], **parts: Any) -> Any:
     if node.get("_partial_"):
         return partial(target, **values)
     try:
-        signature.bind(**values)
-    except TypeError as error:
-        raise InputError(f"{target.__name__}: {error}; check its options") from None
-    return target(**values)
+        return target(**values)
+    except TypeError as error:  # an argument too many, too few, or of another kind
+        raise InputError(f"{target.__name__}: {error}; check its options") from error
 
 
 def _target(node: dict[str, Any]) -> Any:

@@ -213,6 +213,10 @@ BAD = {  # name: (words, what the line says)
     "no device": (["evaluate", "run=runs/s-c4/0", "device=abacus"], "expected auto, cpu or cuda"),
 }
 UNTYPED = {  # the tests' own type checks would be faster to complain
+    "views of no number": (
+        ["simulate", "image=slice.dcm", "geometry=tiny", "geometry.views=1.5", "out=bad_out.npy"],
+        "a list of view numbers",
+    ),
     "subset of no number": (
         ["train", *TINY, "data=slices", "data.file=slices.h5", "data.train_size=few", "name=bad_out"],
         "whole number",

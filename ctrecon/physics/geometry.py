@@ -55,6 +55,8 @@ class Geometry(abc.ABC):
 
     def __post_init__(self) -> None:
         if not isinstance(self.views, int | str):
+            if not isinstance(self.views, Sequence) or not all(isinstance(view, int) for view in self.views):
+                raise InputError(f"geometry.views={self.views}: expected a number, a list of view numbers or a slice such as 0:181")
             object.__setattr__(self, "views", tuple(self.views))  # hashable: matrices are cached by geometry
         for name, low in {"pixels": 4, "bins": 2, "scan_views": 1}.items():
             value = getattr(self, name)
