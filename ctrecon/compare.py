@@ -49,16 +49,14 @@ class Comparison:
         """Mean paired difference to the first contestant, image by image; seeds are paired where both have as many."""
         ours, theirs = contestant.values(metric, turn), self.contestants[0].values(metric, turn)
         if len(ours) != len(theirs):  # unequal numbers of seeds: against the mean over the other's
-            theirs = [[sum(column) / len(column) for column in zip(*theirs, strict=True)]] * len(ours)
+            theirs = [_over_runs(theirs)] * len(ours)
         differences = [[a - b for a, b in zip(*pair, strict=True)] for pair in zip(ours, theirs, strict=True)]
         return estimate(differences, contestant.patients(turn))
 
     def wins(self, contestant: Contestant, metric: str, turn: str) -> int:
         """On how many images the contestant's mean over seeds beats the first's."""
-        means = [
-            [sum(c) / len(c) for c in zip(*one.values(metric, turn), strict=True)] for one in (contestant, self.contestants[0])
-        ]
-        return sum(a > b for a, b in zip(*means, strict=True))
+        ours, theirs = (_over_runs(one.values(metric, turn)) for one in (contestant, self.contestants[0]))
+        return sum(a > b for a, b in zip(ours, theirs, strict=True))
 
     def table(self) -> list[dict[str, str]]:
         """A row a contestant: means with 95 % intervals, and gains over the first."""
@@ -118,6 +116,11 @@ def read(paths: list[str]) -> Comparison:
             if [_key(row) for row in rows] != [_key(row) for row in first.rows[0]]:
                 raise InputError(f"{run.path} and {first.runs[0].path} list different test images: evaluate both again")
     return Comparison(contestants, list(dict.fromkeys(row["turn"] for row in first.rows[0])))
+
+
+def _over_runs(values: list[list[float]]) -> list[float]:
+    """The mean over runs of values[run][image], image by image."""
+    return [sum(column) / len(column) for column in zip(*values, strict=True)]
 
 
 def _key(row: dict[str, str]) -> tuple[str, str, str]:

@@ -52,7 +52,6 @@ def evaluate(
                     kept[-1] |= {"fbp": fbp(y)[0, 0].numpy()} if fbp else {}
                 bar.update()
     summary = identity | {"default_definition": DEFAULT, "definitions": list(DEFINITIONS), "metrics": summarise(rows)}
-    out.path.mkdir(parents=True, exist_ok=True)
     out.write_rows(METRICS, rows)
     _write_examples(out, kept)
     out.write_json(SUMMARY, summary)

@@ -60,8 +60,8 @@ def test_help_lists_every_verb(tmp_path):
 
 def test_help_does_not_load_torch(tmp_path):
     """What keeps --help quick: it loads neither torch nor Hydra."""
-    code = "import sys; sys.argv = ['ctrecon', '--help']\ntry:\n    from ctrecon.cli import main; main()\nexcept SystemExit: pass\n"
-    code += "assert not {'torch', 'hydra', 'numpy'} & set(sys.modules)"
+    code = "import contextlib, sys; sys.argv = ['ctrecon', '--help']; from ctrecon.cli import main\n"
+    code += "with contextlib.suppress(SystemExit): main()\nassert not {'torch', 'hydra', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=tmp_path)
 
 

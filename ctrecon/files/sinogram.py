@@ -36,17 +36,13 @@ def read_sinogram(path: str, name: str, index: int | None, unit: str, geometry: 
     if unit not in UNITS:
         raise InputError(f"unit={unit}: expected one of {', '.join(UNITS)}")
     array = read_array(Path(path), name, index)
-    views, bins = geometry.shape
-    if array.shape == (geometry.scan_views, bins):
+    if array.shape == (geometry.scan_views, geometry.bins):
         array = array[list(geometry.view_numbers)]
-    if array.shape != (views, bins):
-        raise InputError(
-            f"{path}: sinogram of {array.shape[0]} views x {array.shape[1]} bins, the geometry has {views} x {bins}: "
-            "was it made with another conf/geometry?"
-        )
-    if not array.any():
+    y = torch.from_numpy(array)[None, None]
+    geometry.check(y, f"{path}: sinogram")
+    if not y.any():
         raise InputError(f"{path}: all values are zero; expected a measurement")
-    return torch.from_numpy(array)[None, None] * UNITS[unit]
+    return y * UNITS[unit]
 
 
 def told_geometry(path: str) -> tuple[Path, str] | None:

@@ -109,11 +109,14 @@ class Geometry(abc.ABC):
         """Width of a pixel."""
         return self.fov_m / self.pixels
 
-    def check(self, y: Tensor) -> None:
-        """Raises InputError where a sinogram is not of this geometry."""
-        if tuple(y.shape[-2:]) != self.shape:
-            given, expected = (" x ".join(map(str, shape)) for shape in (y.shape[-2:], self.shape))
-            raise InputError(f"sinogram has {given} views x bins, the geometry {expected}: was it made with another conf/geometry?")
+    def check(self, y: Tensor, name: str = "sinogram") -> None:
+        """Raises InputError, about what `name` calls it, where a sinogram is not of this geometry."""
+        (views, bins), (given_views, given_bins) = self.shape, y.shape[-2:]
+        if (given_views, given_bins) != (views, bins):
+            raise InputError(
+                f"{name} of {given_views} views x {given_bins} bins, the geometry has {views} x {bins}: "
+                "was it made with another conf/geometry?"
+            )
 
     def finer(self, factor: int) -> "Geometry":
         """The same scan of the same object on a grid `factor` times finer: for simulating without an inverse crime."""
