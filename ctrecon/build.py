@@ -6,6 +6,7 @@ package's own rooms are ever called.
 
 import importlib
 import inspect
+from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ctrecon.errors import InputError
 from ctrecon.models.model import Model
 from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.noise import Noise
+from ctrecon.physics.projector import Projector
 from ctrecon.physics.ray import RayTransform
 from ctrecon.run import Run
 
@@ -81,6 +83,11 @@ class Experiment:
         return make(self.config["geometry"])
 
     @cached_property
+    def projector(self) -> Callable[[Geometry], Projector]:
+        """Makes what computes the ray transform of a geometry."""
+        return make(self.config["projector"])
+
+    @cached_property
     def noise(self) -> Noise:
         """The measurement noise."""
         return make(self.config["noise"])
@@ -93,7 +100,7 @@ class Experiment:
     @cached_property
     def scanner(self) -> Scanner:
         """Simulates pairs of truth and sinogram."""
-        return Scanner(self.geometry, self.noise, self.config["data"]["seed"])
+        return Scanner(self.geometry, self.noise, self.config["data"]["seed"], self.projector)
 
     @cached_property
     def collection(self) -> Collection:
@@ -116,6 +123,7 @@ class Experiment:
         config = self.config
         return {
             "geometry": lambda: self.geometry,
+            "ray": lambda: self.ray,
             "term": lambda: make(config["data_term"], ray=self.ray),
             "start": lambda: make(config["start"], geometry=self.geometry),
             "family": lambda: make(config["conv"]),
@@ -127,7 +135,7 @@ class Experiment:
     @cached_property
     def ray(self) -> RayTransform:
         """The ray transform on the reconstruction's grid."""
-        return RayTransform(self.geometry)
+        return RayTransform(self.geometry, self.projector)
 
 
 def read_geometry(where: Path, text: str) -> dict[str, Any]:

@@ -98,9 +98,14 @@ def _train_composed(config) -> None:
     values = plain(config)
     varied = [key for key in values["swept"] if key not in ("seed", "name")]
     told = [choices[key] if key in choices else f"{key.split('.')[-1]}{OmegaConf.select(config, key)}" for key in varied]
-    values["name"] = "-".join(filter(None, [values["name"], *told])) or choices["conv"]
+    values["name"] = "-".join(filter(None, [values["name"], *told])) or _default_name(choices)
     with _told():  # in here: Hydra adds lines of its own to errors that pass through it
         train_run(values)
+
+
+def _default_name(choices) -> str:
+    """What tells runs apart: the convolution of a learned model, else the model."""
+    return choices["conv"] if choices["model"] == "unrolled" else choices["model"]
 
 
 def _evaluate(words: list[str]) -> None:
@@ -146,10 +151,16 @@ def _compare(words: list[str]) -> None:
 def _show(words: list[str]) -> None:
     from ctrecon.build import model_of
     from ctrecon.configure import options
+    from ctrecon.report.scan import write_picture
     from ctrecon.show import describe
 
     chosen, rest = options("show", words)
-    print(describe(model_of(chosen.run, rest)[1]))
+    model = model_of(chosen.run, rest)[1]
+    if chosen.out:
+        write_picture(model.geometry, chosen.out)
+    print(describe(model))
+    if chosen.out:
+        print(f"written: {chosen.out}")
 
 
 def _demo(words: list[str]) -> None:

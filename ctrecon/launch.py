@@ -7,8 +7,10 @@ from ctrecon.configure import what_it_is
 from ctrecon.environment import environment, pick_device
 from ctrecon.errors import InputError
 from ctrecon.evaluate import evaluate, seconds_per_step
+from ctrecon.models.tuned import Tuned
 from ctrecon.run import Run
 from ctrecon.train import train
+from ctrecon.tune import tune
 
 TEST_SET = ("geometry", "noise", "data")  # the configuration that says what a model was measured on
 NOT_THE_TEST = ("train_size", "val_size")
@@ -26,7 +28,10 @@ def train_run(values: dict[str, Any]) -> Run:
     model = experiment.model()
     with run.claimed():
         run.begin(experiment.config, environment(device))
-        train(run, model, fit, training, validation, device, values["seed"])
+        if isinstance(model, Tuned):
+            tune(run, model, validation, device)
+        else:
+            train(run, model, fit, training, validation, device, values["seed"])
     return run
 
 

@@ -16,7 +16,7 @@ from ctrecon.shapes import Sinogram
 def reconstruct(
     sinogram: str, out: str, run: str | None, dataset: str, index: int | None, unit: str, device: str, words: list[str]
 ) -> None:
-    """Turn a sinogram file into an image file, with a trained run or a model without parameters."""
+    """Turn a sinogram file into an image file, with a trained run or a classical model."""
     experiment = experiment_of(run, words)
     chosen = run is not None or any(override.key_or_group.split(".")[0] == "geometry" for override in parse(words))
     _use_told_geometry(experiment, sinogram, chosen)
@@ -26,8 +26,8 @@ def reconstruct(
     if run:
         Run(run).load_weights(model)
         _check_scale(sinogram, y, experiment)
-    elif any(True for _ in model.parameters()):
-        raise InputError("this model has parameters to learn: say run=DIR of a trained one, or model=fbp")
+    elif any(parameter.requires_grad for parameter in model.parameters()):
+        raise InputError("this model has parameters to learn: say run=DIR of a trained one, or model=fbp or tv")
     where = pick_device(device)
     image = model.to(where).eval()(y.to(where)).cpu()[0, 0].numpy()
     write_image(target, image, experiment.geometry.pixel_m)
@@ -44,7 +44,7 @@ def _use_told_geometry(experiment: Experiment, sinogram: str, chosen: bool) -> N
         return
     theirs, ours = Experiment(experiment.config | {"geometry": node}).geometry, experiment.geometry
     # Pixels are the reconstruction's choice; the rays are the measurement's.
-    if len({(type(g), g.shape, g.fov_m, tuple(g.angles_rad), g.bin_m) for g in (theirs, ours)}) > 1:
+    if len({(type(g), g.shape, g.fov_m, g.bins * g.bin_m, g.frames().tobytes()) for g in (theirs, ours)}) > 1:
         shapes = [f"{g.shape[0]} views x {g.shape[1]} bins over {g.fov_m} m" for g in (theirs, ours)]
         raise InputError(
             f"{sinogram}: {told[0].name} says {shapes[0]}, another scan than the {shapes[1]} in use: leave one of them out"

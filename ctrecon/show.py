@@ -9,37 +9,42 @@ from ctrecon.errors import InputError
 from ctrecon.measure import equivariance_error, transpose_defect
 from ctrecon.models.cell import Cell
 from ctrecon.models.model import Model
+from ctrecon.models.tuned import Tuned
 from ctrecon.models.unrolled import Unrolled
 from ctrecon.physics.geometry import Geometry
+from ctrecon.physics.stored_matrix import matrix_bytes
+from ctrecon.report.scan import LEGEND, as_text
 
-MEASURED_BELOW = 2**30  # bytes of the stored matrix: a larger one takes minutes to make, and is estimated
-ENTRIES_PER_PIXEL = 1.2  # of the image's side, a ray; 1.13 to 1.27 were counted
+MEASURED_BELOW = 2**30  # bytes of the whole matrix and its transpose: larger scans take long to try
 
 
 @torch.no_grad()
 def describe(model: Model) -> str:
-    """Lines of `name: value` on the geometry, the ray transform and the model, with the weights that it has."""
-    geometry = model.geometry
+    """The scan drawn, and lines of `name: value` on geometry, ray transform and model, with the weights that it has."""
+    geometry, ray = model.geometry, getattr(model, "ray", None)
     lines = {
         "geometry": _scan(geometry),
         "image": f"{geometry.pixels} x {geometry.pixels} pixels of {1000 * geometry.pixel_m:.4g} mm",
-        "quarter turn": _quarter_turn(geometry),
+        "symmetry": _symmetry(geometry),
         "model": f"{type(model).__name__}, {sum(p.numel() for p in model.parameters()):,} parameters",
     }
-    views, bins = geometry.shape
-    size = 2 * 8 * ENTRIES_PER_PIXEL * views * bins * geometry.pixels
     if isinstance(model, Unrolled):
         lines |= _network(model)
-        if size > MEASURED_BELOW:
-            lines["ray transform"] = f"a stored matrix of about {size / 2**30:.1f} GiB; too large to try it here"
-            return _aligned(lines)
-        lines["ray transform"] = _ray_transform(model)
-    return _aligned(lines | _tried(model))
+    if isinstance(model, Tuned):
+        lines[model.name] = f"{model.number.item():.4g}"
+    if ray is not None:
+        lines["projector"] = ray.projector.describe()
+        if 2 * matrix_bytes(geometry) * len(geometry.moves()) > MEASURED_BELOW:
+            lines["ray transform"] = "too large to try it here"
+            return _page(geometry, lines)
+        lines["ray transform"] = f"norm {ray.norm:.4g} m, transpose defect {transpose_defect(ray):.1e}"
+    return _page(geometry, lines | _tried(model))
 
 
-def _aligned(lines: dict[str, str]) -> str:
+def _page(geometry: Geometry, lines: dict[str, str]) -> str:
     width = max(map(len, lines))
-    return "\n".join(f"{name:>{width}}: {value}" for name, value in lines.items())
+    told = "\n".join(f"{name:>{width}}: {value}" for name, value in lines.items())
+    return f"{as_text(geometry)}\n{LEGEND}\n\n{told}"
 
 
 def _tried(model: Model) -> dict[str, str]:
@@ -63,17 +68,11 @@ def _scan(geometry: Geometry) -> str:
     return f"{type(geometry).__name__}, {views} views from {first:g} to {last:g} degrees, {bins} bins of {1000 * geometry.bin_m:.4g} mm"
 
 
-def _quarter_turn(geometry: Geometry) -> str:
-    try:
-        return f"shifts {geometry.quarter()} views"
-    except InputError as error:
-        return f"none: {error}"
-
-
-def _ray_transform(model: Unrolled) -> str:
-    ray = model.term.ray
-    entries = sum(part.values().numel() for part in (ray.projector.matrix, ray.projector.transposed))
-    return f"norm {ray.norm:.4g} m, {entries:,} stored entries ({8 * entries / 2**20:.0f} MiB), transpose defect {transpose_defect(ray):.1e}"
+def _symmetry(geometry: Geometry) -> str:
+    moves = geometry.moves()
+    turns = sum(not move.mirrored for move in moves)
+    quarter = "" if turns == 4 else ", no quarter turn"
+    return f"{turns} of 4 turns and {len(moves) - turns} of 4 mirrors map the rays to themselves{quarter}"
 
 
 def _network(model: Unrolled) -> dict[str, str]:

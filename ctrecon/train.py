@@ -68,7 +68,7 @@ def train(run: Run, model: nn.Module, fit: Fit, training: Pairs, validation: Pai
         print(f"{run.path}: done already, {fit.steps} steps; remove the folder to train again")
         return
     if not parameters:
-        _validated(run, model, validation, device, [], step=0, seconds=0.0, loss=float("nan"))
+        validate(run, model, validation, device, [], step=0, seconds=0.0, loss=float("nan"))
         run.save_weights(model)
         run.save_state({"step": 0})
         print(f"{run.path}: nothing to fit, this model has no parameters")
@@ -101,7 +101,7 @@ def train(run: Run, model: nn.Module, fit: Fit, training: Pairs, validation: Pai
                     f"{run.path}: the loss is {losses[-1]} at step {step + 1}; expected a finite one: lower fit.lr={fit.lr}"
                 )
             seconds = before + time.perf_counter() - began
-            row = _validated(run, model, validation, device, history, step + 1, seconds, float(np.mean(losses)))
+            row = validate(run, model, validation, device, history, step + 1, seconds, float(np.mean(losses)))
             losses = []
             if row["psnr"] > best:
                 best = row["psnr"]
@@ -128,10 +128,10 @@ def _indices(size: int, batch: int, step: int, seed: int) -> list[int]:
 
 
 @torch.no_grad()
-def _validated(
+def validate(
     run: Run, model: nn.Module, pairs: Pairs, device, history: list[dict], step: int, seconds: float, loss: float
 ) -> dict:
-    """Append a row to the history and write it."""
+    """Measure the model on validation pairs; append a row to the history, write it and return it."""
     scores = []
     for index in range(len(pairs)):
         x, y = pairs.pair(index)

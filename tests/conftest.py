@@ -27,7 +27,7 @@ def experiment(*words: str) -> Experiment:
 
 @functools.cache
 def _composed(words: tuple[str, ...]) -> dict:
-    few = [] if "model=fbp" in words else ["model.iterations=2"]
+    few = [] if any(word.startswith("model=") for word in words) else ["model.iterations=2"]
     return plain(compose(["geometry=tiny", *SMALL, *few, *words]))
 
 
@@ -36,6 +36,14 @@ def pytest_generate_tests(metafunc):
     for group, members in groups().items():
         if group in metafunc.fixturenames:
             metafunc.parametrize(group, members)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """Matrices are kept for the session, not in the user's folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CTRECON_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,13 +1,17 @@
 """A scanner turns an image into a pair (x, y): the truth on the reconstruction's grid and a measured sinogram."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from ctrecon.physics.auto import Auto
 from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.noise import Noise
+from ctrecon.physics.projector import Projector
 from ctrecon.physics.ray import RayTransform
 from ctrecon.shapes import Image, Sinogram
 
@@ -23,11 +27,14 @@ class Scanner:
         geometry: The scan, on the reconstruction's grid.
         noise: The noise.
         seed: Of the noise.
+        projector: Makes what computes the ray transform.
     """
 
-    def __init__(self, geometry: Geometry, noise: Noise, seed: int = 0) -> None:
+    def __init__(
+        self, geometry: Geometry, noise: Noise, seed: int = 0, projector: Callable[[Geometry], Projector] = Auto
+    ) -> None:
         self.geometry, self.noise, self.seed = geometry, noise, seed
-        self.ray = RayTransform(geometry.finer(FINER))
+        self.ray = RayTransform(geometry.finer(FINER), projector)
 
     @torch.no_grad()
     def scan(self, image: Float[Tensor, "1 1 M M"], row: int) -> tuple[Image, Sinogram]:

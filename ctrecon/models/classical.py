@@ -12,13 +12,14 @@ class FBP(Model):
     """Filtered back-projection.
 
     Args:
-        geometry: Parallel beam, or fan beam over a full turn.
+        geometry: Parallel beam, or a fan beam whose views make a turn or one arc.
         window: ram-lak (sharp), shepp-logan, cosine, hamming or hann (smooth, the better one for few counts).
+        frequency_scaling: Where the window ends, over the Nyquist frequency.
     """
 
-    def __init__(self, geometry: Geometry, window: str = "hann") -> None:
+    def __init__(self, geometry: Geometry, window: str = "hann", frequency_scaling: int | float = 1.0) -> None:
         super().__init__(geometry)
-        self.fbp = FilteredBackProjection(geometry, window)
+        self.fbp = FilteredBackProjection(geometry, window, frequency_scaling)
 
     def forward(self, y: Sinogram) -> Image:
         return self.fbp(y)

@@ -13,6 +13,7 @@ from ctrecon.models.model import Model
 from ctrecon.ode.block import Block
 from ctrecon.ode.field import VectorField
 from ctrecon.physics.data_term import DataTerm
+from ctrecon.physics.ray import RayTransform
 from ctrecon.shapes import Image, Sinogram
 
 
@@ -60,6 +61,11 @@ class Unrolled(Model):
         )
         for cell in self.cells:
             initialisation(cell)
+
+    @property
+    def ray(self) -> RayTransform:
+        """The ray transform of the data term."""
+        return self.term.ray
 
     def forward(self, y: Sinogram) -> Image:
         self.geometry.check(y)

@@ -1,27 +1,26 @@
 r"""Acquisition geometries: a square pixel grid and the rays that measure it. Lengths in metres, angles in radians.
 
 Convention (ODL's, so that arrays pass to and from ODL unchanged): the first axis runs down the rows, the second along the
-columns, the origin is the image centre. At view angle a the detector axis is e = (cos a, sin a); a ray of the parallel beam is
-{p : <p, e> = u}, the fan's source sits at -d source_m with d = (-sin a, cos a). Angles grow counter-clockwise on screen.
-
-A quarter turn of the object, `x.rot90()`, permutes the views where the angle set is itself invariant under it: y turned is
-y shifted along the views, and where the shift wraps around a half turn the detector flips (a ray read backwards).
+columns, the origin is the centre of rotation. At view angle a the detector axis is e = (cos a, sin a); a ray of the parallel beam
+is {p : <p, e> = u}, the fan's source sits at -d source_m with d = (-sin a, cos a). Bin j sees u = (j - (bins - 1) / 2) bin_m +
+offset_m. Angles grow counter-clockwise on screen.
 """
 
 import abc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from functools import lru_cache
+from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from odl import nonuniform_partition, uniform_discr, uniform_partition
-from odl.applications import tomo
-from torch import Tensor
+from jaxtyping import Float
 
 from ctrecon.errors import InputError
+from ctrecon.physics.symmetry import Move, symmetries
 from ctrecon.shapes import Sinogram
+
+Numbers = Sequence[int | float]
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,16 @@ class Geometry(abc.ABC):
     Attributes:
         pixels: Image rows and columns.
         fov_m: Side of the square image.
-        views: Which views: a number (evenly spaced over the arc), a list of view numbers, or a slice such as "0:181" or "::2".
+        views: Which views: a number (evenly spread over the arc, or over the scan where that is shorter), a list of view numbers,
+            or a slice such as "0:181" or "::2"; None: all that the scanner took.
         bins: Detector bins; None: as many as pixels on the image's diagonal.
         bin_m: Width of a bin; None: the detector just sees the whole image.
-        start_deg: Angle of view 0.
+        start_deg: Angle of view 0, or, with `angles_deg`, what is added to each of them.
         scan_views: Number of views the scanner took, from which `views` picks; None: it took just `views`.
         step_deg: Angle between the scanner's views; None: the arc divided by their number.
+        angles_deg: Angles of the scanner's views, in any order; None: they are evenly spaced by `step_deg`.
+        offset_m: How far the detector's middle is shifted along its axis from the central ray.
+        centre_m: Row and column coordinate of the image's centre, from the centre of rotation.
 
     Raises:
         InputError: A value is out of range.
@@ -44,60 +47,90 @@ class Geometry(abc.ABC):
 
     pixels: int
     fov_m: float
-    views: int | str | Sequence[int]
+    views: int | str | Sequence[int] | None = None
     bins: int | None = None
     bin_m: float | None = None
     start_deg: float = 0.0
     scan_views: int | None = None
     step_deg: float | None = None
+    angles_deg: Numbers | None = None
+    offset_m: float = 0.0
+    centre_m: Numbers = (0.0, 0.0)
 
     arc_deg: ClassVar[float]  # the range of angles after which rays repeat
 
     def __post_init__(self) -> None:
-        if not isinstance(self.views, int | str):
-            if not isinstance(self.views, Sequence) or not all(isinstance(view, int) for view in self.views):
-                raise InputError(f"geometry.views={self.views}: expected a number, a list of view numbers or a slice such as 0:181")
-            object.__setattr__(self, "views", tuple(self.views))  # hashable: matrices are cached by geometry
+        self._check_lists()
         for name, low in {"pixels": 4, "bins": 2, "scan_views": 1}.items():
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < low):
                 raise InputError(f"geometry.{name}={value}: expected a whole number of at least {low}")
         for name in ("fov_m", "bin_m", "step_deg"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not (value > 0 and math.isfinite(value)):
                 raise InputError(f"geometry.{name}={value}: expected a positive number")
+        for name in ("start_deg", "offset_m"):
+            if not math.isfinite(getattr(self, name)):
+                raise InputError(f"geometry.{name}={getattr(self, name)}: expected a finite number")
         if self.bins is None:
             object.__setattr__(self, "bins", math.ceil(math.sqrt(2) * self.pixels))
         if self.bin_m is None:
             object.__setattr__(self, "bin_m", self._detector_m() / self.bins)
         self.view_numbers  # noqa: B018  raises early
 
+    def _check_lists(self) -> None:
+        lists = {"views": ("a number, a list of view numbers or a slice such as 0:181", int)}
+        lists |= {"angles_deg": ("a list of angles in degrees", int | float), "centre_m": ("two lengths in metres", int | float)}
+        for name, (expected, kind) in lists.items():
+            value = getattr(self, name)
+            if value is None or (name == "views" and isinstance(value, int | str)):
+                continue
+            if not value or isinstance(value, str) or not isinstance(value, Sequence) or not all(_is(v, kind) for v in value):
+                raise InputError(f"geometry.{name}={value}: expected {expected}")
+            object.__setattr__(self, name, tuple(value))  # hashable: projectors are kept by geometry
+        if len(self.centre_m) != 2:
+            raise InputError(f"geometry.centre_m={list(self.centre_m)}: expected two lengths in metres")
+        if self.angles_deg is not None and (self.step_deg is not None or self.scan_views not in (None, len(self.angles_deg))):
+            raise InputError(
+                f"geometry.angles_deg lists {len(self.angles_deg)} views: expected step_deg=null and scan_views=null beside it"
+            )
+
+    @property
+    def scanned(self) -> int:
+        """Number of views that the scanner took. Raises InputError where nothing says it."""
+        number = len(self.angles_deg or ()) or self.scan_views or (self.views if isinstance(self.views, int) else 0)
+        if number < 1:
+            raise InputError(f"geometry.views={self.views}: picking views needs geometry.scan_views, the number the scanner took")
+        return number
+
     @property
     def view_numbers(self) -> tuple[int, ...]:
         """Numbers of the used views among the scanner's."""
-        per_arc = self.scan_views if self.step_deg is None else round(self.arc_deg / self.step_deg)
-        scanned = self.scan_views or (self.views if isinstance(self.views, int) else None)
-        if scanned is None:
-            raise InputError(f"geometry.views={self.views}: picking views needs geometry.scan_views, the number the scanner took")
-        if isinstance(self.views, str):
+        scanned, views = self.scanned, self.views
+        if views is None:
+            return tuple(range(scanned))
+        if isinstance(views, str):
             try:
-                numbers = tuple(range(scanned))[slice(*(int(part) if part else None for part in self.views.split(":")))]
+                numbers = tuple(range(scanned))[slice(*(int(part) if part else None for part in views.split(":")))]
             except (ValueError, TypeError):
-                raise InputError(f"geometry.views={self.views}: expected a slice such as 0:181 or ::2") from None
-        elif isinstance(self.views, int):
-            even = self.views in (scanned, per_arc) or self.scan_views is None
-            numbers = tuple(range(self.views) if even else (k * per_arc // self.views for k in range(self.views)))
+                raise InputError(f"geometry.views={views}: expected a slice such as 0:181 or ::2") from None
+        elif isinstance(views, int):
+            # A scan of more than the arc repeats its first views: an even choice stays below.
+            arc = scanned if self.step_deg is None else min(scanned, round(self.arc_deg / self.step_deg))
+            numbers = tuple(range(views) if views == scanned else (k * arc // views for k in range(views)))
         else:
-            numbers = self.views
+            numbers = views
         if not numbers or min(numbers) < 0 or max(numbers) >= scanned or len(set(numbers)) < len(numbers):
-            raise InputError(f"geometry.views={self.views}: expected different views among the scanner's 0 to {scanned - 1}")
+            raise InputError(f"geometry.views={views}: expected different views among the scanner's 0 to {scanned - 1}")
         return numbers
 
     @property
     def angles_rad(self) -> np.ndarray:
         """Angles of the used views, (A,), in their order."""
-        step = self.step_deg or self.arc_deg / (self.scan_views or len(self.view_numbers))
-        return np.deg2rad(self.start_deg + step * np.array(self.view_numbers))
+        numbers = np.array(self.view_numbers)
+        if self.angles_deg is not None:
+            return np.deg2rad(self.start_deg + np.array(self.angles_deg, dtype=np.float64)[numbers])
+        return np.deg2rad(self.start_deg + (self.step_deg or self.arc_deg / self.scanned) * numbers)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -109,7 +142,12 @@ class Geometry(abc.ABC):
         """Width of a pixel."""
         return self.fov_m / self.pixels
 
-    def check(self, y: Tensor, name: str = "sinogram") -> None:
+    @property
+    def bins_m(self) -> np.ndarray:
+        """Detector coordinate of every bin, (D,)."""
+        return (np.arange(self.bins) - (self.bins - 1) / 2) * self.bin_m + self.offset_m
+
+    def check(self, y: Sinogram, name: str = "sinogram") -> None:
         """Raises InputError, about what `name` calls it, where a sinogram is not of this geometry."""
         (views, bins), (given_views, given_bins) = self.shape, y.shape[-2:]
         if (given_views, given_bins) != (views, bins):
@@ -122,59 +160,44 @@ class Geometry(abc.ABC):
         """The same scan of the same object on a grid `factor` times finer: for simulating without an inverse crime."""
         return replace(self, pixels=factor * self.pixels)  # the detector is set by now and stays
 
-    def quarter(self) -> int:
-        """How many views a quarter turn shifts.
+    @abc.abstractmethod
+    def frames(self) -> Float[np.ndarray, "A P 2"]:
+        """What fixes the rays of a view: (row, column) from the image's centre, metres.
 
-        Raises:
-            InputError: The angle set is not invariant under a quarter turn.
+        Parallel: the point of the detector's middle on the central ray next to the image's centre, and half the detector's extent.
+        Fan: the source, the detector's middle, and half the detector's extent. The extent runs towards the higher bins.
         """
-        views, degrees = self.shape[0], np.rad2deg(self.angles_rad)
-        shift = round(views * 90 / self.arc_deg)
-        even = np.allclose(np.diff(degrees), self.arc_deg / views, rtol=0, atol=1e-9)
-        if not even or shift * self.arc_deg != views * 90:
-            raise InputError(
-                f"the {views} views of this geometry are not invariant under a quarter turn: "
-                f"expected evenly spaced views over {self.arc_deg:g} degrees, their number a multiple of {round(self.arc_deg / 90)}"
-            )
-        return shift
+
+    @abc.abstractmethod
+    def _detector_m(self) -> float:
+        """Width of the detector that just sees the image's circumscribed circle, when the two are centred."""
+
+    def moves(self) -> Sequence[Move]:
+        """The turns and mirrors of the image that this scan shares, the identity first."""
+        return _moves(self)
 
     def turn(self, y: Sinogram, quarters: int = 1) -> Sinogram:
         """The sinogram of the image turned by `quarters` times 90 degrees (`x.rot90(quarters, (-2, -1))`).
 
         Raises:
-            InputError: The angle set is not invariant under a quarter turn.
+            InputError: The rays are not invariant under that turn.
         """
-        shift = self.quarter()
-        for _ in range(quarters % 4):
-            wrapped = y[..., -shift:, :]
-            y = torch.cat([wrapped.flip(-1) if self.arc_deg == 180 else wrapped, y[..., :-shift, :]], dim=-2)
-        return y
+        for move in self.moves():
+            if (move.quarters, move.mirrored) == (quarters % 4, False):
+                return move.of_sinogram(y)
+        raise InputError(
+            f"the {self.shape[0]} views of this geometry are not invariant under a quarter turn: expected a centred detector and "
+            f"image, and evenly spaced views over {self.arc_deg:g} degrees, their number a multiple of {round(self.arc_deg / 90)}"
+        )
 
-    def space(self):
-        """ODL's space of images on this grid."""
-        half = self.fov_m / 2
-        return uniform_discr([-half] * 2, [half] * 2, [self.pixels] * 2, dtype="float32")
 
-    @abc.abstractmethod
-    def to_odl(self) -> tomo.Geometry:
-        """The same rays as an ODL geometry (views in ascending order of angle, as ODL demands).
+@lru_cache(maxsize=16)
+def _moves(geometry: Geometry) -> Sequence[Move]:
+    return symmetries(geometry.frames(), geometry.fov_m)
 
-        Raises:
-            InputError: The used views are not in ascending order.
-        """
 
-    @abc.abstractmethod
-    def _detector_m(self) -> float:
-        """Width of the detector that just sees the image's circumscribed circle."""
-
-    def _partitions(self):
-        angles = self.angles_rad
-        if (np.diff(angles) <= 0).any():
-            raise InputError(f"geometry.views={self.views}: expected views in ascending order")
-        step = self.step_deg or self.arc_deg / (self.scan_views or len(angles))
-        ends = {"min_pt": angles[0] - math.radians(step) / 2, "max_pt": angles[-1] + math.radians(step) / 2}
-        half = self.bins * self.bin_m / 2
-        return nonuniform_partition(angles, **ends), uniform_partition(-half, half, self.bins)
+def _is(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
@@ -188,9 +211,10 @@ class Parallel(Geometry):
 
     arc_deg: ClassVar[float] = 180.0
 
-    def to_odl(self) -> tomo.Parallel2dGeometry:
-        """ODL's `Parallel2dGeometry`."""
-        return tomo.Parallel2dGeometry(*self._partitions())
+    def frames(self) -> Float[np.ndarray, "A P 2"]:
+        axis = _axes(self.angles_rad)[0]
+        foot = (self.offset_m - axis @ np.array(self.centre_m))[:, None] * axis
+        return np.stack([foot, self.bins * self.bin_m / 2 * axis], axis=1)
 
     def _detector_m(self) -> float:
         return math.sqrt(2) * self.fov_m
@@ -205,8 +229,9 @@ class Fan(Geometry):
         detector_m: Distance from the source to the detector.
 
     Example:
-        >>> Fan(pixels=64, fov_m=0.07, views=360, source_m=0.41, detector_m=0.55).quarter()
-        90
+        >>> fan = Fan(pixels=64, fov_m=0.07, views=360, source_m=0.41, detector_m=0.55)
+        >>> len(fan.moves())
+        8
     """
 
     source_m: float = 0.5
@@ -215,16 +240,23 @@ class Fan(Geometry):
     arc_deg: ClassVar[float] = 360.0
 
     def __post_init__(self) -> None:
-        if not self.detector_m >= self.source_m > self.fov_m / math.sqrt(2):
+        super().__post_init__()
+        reach = self.fov_m / math.sqrt(2) + math.hypot(*self.centre_m)
+        if not self.detector_m >= self.source_m > reach:
             raise InputError(
                 f"geometry.source_m={self.source_m}, detector_m={self.detector_m}: expected a source outside the image's "
-                f"circumscribed circle ({self.fov_m / math.sqrt(2):.4g} m) and a detector not before the centre of rotation"
+                f"circumscribed circle ({reach:.4g} m) and a detector not before the centre of rotation"
             )
-        super().__post_init__()
 
-    def to_odl(self) -> tomo.FanBeamGeometry:
-        """ODL's `FanBeamGeometry` with a flat detector."""
-        return tomo.FanBeamGeometry(*self._partitions(), src_radius=self.source_m, det_radius=self.detector_m - self.source_m)
+    def frames(self) -> Float[np.ndarray, "A P 2"]:
+        axis, depth = _axes(self.angles_rad)
+        source = -self.source_m * depth - np.array(self.centre_m)
+        return np.stack([source, source + self.detector_m * depth + self.offset_m * axis, self.bins * self.bin_m / 2 * axis], axis=1)
 
     def _detector_m(self) -> float:
-        return 2 * self.detector_m * math.tan(math.asin(self.fov_m / math.sqrt(2) / self.source_m))
+        return 2 * self.detector_m * math.tan(math.asin(min(1, self.fov_m / math.sqrt(2) / self.source_m)))
+
+
+def _axes(angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Detector axis e and direction of the central ray d of each view, (A, 2) each, as (row, column)."""
+    return np.stack([np.cos(angles), np.sin(angles)], 1), np.stack([-np.sin(angles), np.cos(angles)], 1)

@@ -1,13 +1,15 @@
 """The ray transform A as a differentiable torch operator."""
 
+from collections.abc import Callable
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from ctrecon.errors import InputError
+from ctrecon.physics.auto import Auto
 from ctrecon.physics.geometry import Geometry
-from ctrecon.physics.projector import StoredMatrix
+from ctrecon.physics.projector import Projector
 from ctrecon.shapes import Image, Sinogram
 
 
@@ -27,14 +29,16 @@ class _Linear(torch.autograd.Function):
 class RayTransform(nn.Module):
     """Line integrals of images along the rays of a geometry: `A(x)`, `A.transpose(y)`, `A.norm`.
 
-    The transpose is the plain one, <A x, y> = <x, A^T y> with sums over pixels and rays, exact up to rounding.
+    The transpose is the plain one, <A x, y> = <x, A^T y> with sums over pixels and rays, exact up to rounding unless the projector
+    says otherwise.
 
     Args:
         geometry: The scan.
+        projector: Makes what computes A and A^T, such as the class `StoredMatrix`.
 
     Shapes and units:
         Images (B, 1, H, W) dimensionless, sinograms (B, 1, A, D) in metres. Any float type and memory layout goes in and comes
-        out; the product is computed in the operator's own type (float32, or float64 after `.double()`).
+        out; the product is computed in the operator's own type (float32; float64 after `.double()`, where the projector is a matrix).
 
     Example:
         >>> import torch
@@ -44,18 +48,10 @@ class RayTransform(nn.Module):
         torch.Size([1, 1, 20, 46])
     """
 
-    def __init__(self, geometry: Geometry) -> None:
+    def __init__(self, geometry: Geometry, projector: Callable[[Geometry], Projector] = Auto) -> None:
         super().__init__()
         self.geometry = geometry
-        self._stored: StoredMatrix | None = None
-        self.register_buffer("_place", torch.empty(0), persistent=False)  # the device and type that `.to` asks for
-
-    @property
-    def projector(self) -> StoredMatrix:
-        """Computes A and A^T; made when first asked for, since a large one takes minutes and gigabytes."""
-        if self._stored is None:
-            self._stored = StoredMatrix(self.geometry).to(self._place)
-        return self._stored
+        self.projector = projector(geometry)
 
     @cached_property
     @torch.no_grad()
@@ -64,7 +60,7 @@ class RayTransform(nn.Module):
 
         A has no negative entry, so neither has its top singular vector (Perron), and ones reach it.
         """
-        x = torch.ones(1, 1, self.geometry.pixels, self.geometry.pixels).to(self._place)
+        x = torch.ones(1, 1, self.geometry.pixels, self.geometry.pixels).to(self.projector.place)
         for _ in range(50):
             x = self._transpose(self._forward(x / x.norm()))
         return x.norm().sqrt().item()
@@ -83,11 +79,7 @@ class RayTransform(nn.Module):
         return _Linear.apply(y, self._transpose, self._forward)
 
     def _forward(self, x: Tensor) -> Tensor:
-        return self._as_columns(self.projector, x, self.geometry.shape)
+        return self.projector(x.detach()[:, 0].to(self.projector.place.dtype))[:, None].to(x.dtype)
 
     def _transpose(self, y: Tensor) -> Tensor:
-        return self._as_columns(self.projector.transpose, y, (self.geometry.pixels,) * 2)
-
-    def _as_columns(self, product, batch: Tensor, shape: tuple[int, int]) -> Tensor:
-        columns = batch.detach().flatten(1).T.to(self.projector.matrix.dtype).contiguous()
-        return product(columns).T.reshape(len(batch), 1, *shape).to(batch.dtype)
+        return self.projector.transpose(y.detach()[:, 0].to(self.projector.place.dtype))[:, None].to(y.dtype)

@@ -1,0 +1,51 @@
+"""The projector that suits a scan and a machine."""
+
+import psutil
+import torch
+from torch import Tensor
+
+from ctrecon.physics.cuda import Cuda
+from ctrecon.physics.geometry import Geometry
+from ctrecon.physics.matrix_free import MatrixFree
+from ctrecon.physics.projector import Projector
+from ctrecon.physics.stored_matrix import StoredMatrix, matrix_bytes
+
+SHARE = 4  # the matrix and its transpose may take one part in so many of the memory
+
+
+class Auto(Projector):
+    """A stored matrix where it takes at most a quarter of the device's memory, else ASTRA without one.
+
+    The memory that is installed counts, not what happens to be free: the same machine always chooses the same, to the last bit.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__(geometry)
+        self._chosen: dict[str, Projector] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.chosen()(x)
+
+    def transpose(self, y: Tensor) -> Tensor:
+        return self.chosen().transpose(y)
+
+    def describe(self) -> str:
+        device, needed = self.place.device, 2 * matrix_bytes(self.geometry)
+        share = f"{needed / 2**30:.2g} of {memory(device) / 2**30:.3g} GiB"
+        return f"{self.chosen().describe()} (auto: a stored matrix would be {share} on this {device.type})"
+
+    def chosen(self) -> Projector:
+        """The projector in use on the device where this one is."""
+        device = self.place.device
+        if str(device) not in self._chosen:
+            fits = SHARE * 2 * matrix_bytes(self.geometry) <= memory(device)
+            member = StoredMatrix if fits else Cuda if device.type == "cuda" else MatrixFree
+            self._chosen[str(device)] = member(self.geometry)
+        return self._chosen[str(device)].to(self.place)
+
+
+def memory(device: torch.device) -> int:
+    """Bytes of memory that a device has."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return psutil.virtual_memory().total

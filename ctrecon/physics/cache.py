@@ -1,0 +1,88 @@
+"""What takes long to make and little to read, kept on disk between runs.
+
+The folder is CTRECON_CACHE, or the user's cache folder. An entry is named by a hash of all that determines it, written whole or not
+at all by one process while others wait for it, read without executing anything, and made anew where its checksum does not fit.
+Entries that were not used for longest go when all take more than LIMIT. Where nothing can be written, nothing is kept.
+"""
+
+import hashlib
+import os
+import zlib
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import filelock
+import platformdirs
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+Arrays = dict[str, Tensor]
+
+LIMIT = 8 * 2**30  # bytes of all entries
+SUFFIX = ".safetensors"
+
+
+def folder() -> Path:
+    """Where entries are."""
+    return Path(os.environ.get("CTRECON_CACHE") or platformdirs.user_cache_path("ctrecon"))
+
+
+def kept(name: str, determined_by: bytes, make: Callable[[], Arrays]) -> Arrays:
+    """The arrays that `make` gives, from disk where they are kept.
+
+    Args:
+        name: Says to people what it is.
+        determined_by: All that the arrays depend on.
+        make: Makes them.
+    """
+    path = folder() / f"{name}_{hashlib.sha256(determined_by).hexdigest()[:16]}{SUFFIX}"
+    with ExitStack() as stack:
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(filelock.FileLock(path.with_suffix(".lock")))
+        arrays = _read(path)
+        if arrays is None:
+            arrays = make()
+            with suppress(OSError, SafetensorError):  # a full disk, a folder that cannot be written
+                _write(path, arrays)
+        return arrays
+
+
+def _read(path: Path) -> Arrays | None:
+    """The entry, mapped into memory; None where there is none or a damaged one."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+            if (file.metadata() or {}).get("crc32") != _checksum(arrays):
+                return None
+        path.touch()  # used just now
+        return arrays
+    except (OSError, SafetensorError, ValueError):
+        return None
+
+
+def _write(path: Path, arrays: Arrays) -> None:
+    temporary = path.with_suffix(".part")  # the lock's holder is alone
+    try:
+        if sum(array.nbytes for array in arrays.values()) > LIMIT:
+            return
+        save_file(arrays, temporary, {"crc32": _checksum(arrays)})
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    entries = sorted(path.parent.glob(f"*{SUFFIX}"), key=lambda entry: entry.stat().st_mtime, reverse=True)
+    total = 0
+    for entry in entries:
+        total += entry.stat().st_size
+        if total > LIMIT and entry != path:
+            entry.unlink(missing_ok=True)
+
+
+def _checksum(arrays: Arrays) -> str:
+    value = 0
+    for name in sorted(arrays):
+        value = zlib.crc32(memoryview(arrays[name].numpy()).cast("B"), zlib.crc32(name.encode(), value))
+    return f"{value:08x}"
