@@ -25,9 +25,10 @@ def reconstruct(
     model = experiment.model()
     if run:
         Run(run).load_weights(model)
-        _check_scale(sinogram, y, experiment)
     elif any(parameter.requires_grad for parameter in model.parameters()):
         raise InputError("this model has parameters to learn: say run=DIR of a trained one, or model=fbp or tv")
+    if not model.homogeneous:
+        _check_scale(sinogram, y, experiment)
     where = pick_device(device)
     image = model.to(where).eval()(y.to(where)).cpu()[0, 0].numpy()
     write_image(target, image, experiment.geometry.pixel_m)

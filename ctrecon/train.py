@@ -128,9 +128,7 @@ def _indices(size: int, batch: int, step: int, seed: int) -> list[int]:
 
 
 @torch.no_grad()
-def validate(
-    run: Run, model: nn.Module, pairs: Pairs, device, history: list[dict], step: int, seconds: float, loss: float
-) -> dict:
+def validate(run: Run, model: nn.Module, pairs: Pairs, device, history: list[dict], step: int, seconds: float, loss: float) -> dict:
     """Measure the model on validation pairs; append a row to the history, write it and return it."""
     scores = []
     for index in range(len(pairs)):

@@ -31,7 +31,8 @@ def tune(run: Run, model: Tuned, validation: Pairs, device: torch.device) -> Non
     history, before, began = state["history"], state["history"][-1]["seconds"] if state["history"] else 0.0, time.perf_counter()
 
     def loss(logarithm: float) -> float:
-        number = float(round(10.0**logarithm)) if model.whole else 10.0**logarithm
+        number = 10.0 ** float(logarithm)
+        number = float(round(number)) if model.whole else number
         if number not in kept:
             model.number.fill_(number)
             seconds = before + time.perf_counter() - began

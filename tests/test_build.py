@@ -1,6 +1,7 @@
 """Configurations: every shipped one builds, wrong words are refused, and foreign code is never called."""
 
 import pytest
+import torch
 from conftest import experiment, write_slices
 
 from ctrecon.build import Experiment, make
@@ -23,7 +24,10 @@ def test_every_shipped_member_composes_and_builds(group, member, tmp_path):
         what_it_is(plain(compose([*FEW, *words]))) if (group, member) not in NEEDS_A_FILE else plain(compose([*FEW, *words]))
     )
     assert e.model() is not None and e.fit.steps > 0 and e.scanner is not None
-    if (group, member) not in NEEDS_A_FILE:
+    if member == "cuda" and not torch.cuda.is_available():
+        with pytest.raises(InputError, match="CUDA"):
+            e.pairs("train").pair(0)
+    elif (group, member) not in NEEDS_A_FILE:
         assert e.pairs("train").pair(0)[1].shape == (1, 1, *e.geometry.shape)
 
 

@@ -1,5 +1,6 @@
 """The command line, in real subprocesses, as a person meets it."""
 
+import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,11 @@ import h5py
 import numpy as np
 import pytest
 from conftest import inside, write_dicom, write_slices
+from safetensors.torch import load_file
+from skimage.io import imread
 
 from ctrecon.cli import VERBS
+from ctrecon.run import Run
 
 TINY = ["geometry=tiny", "conv.channels=8", "model.iterations=2", "fit.steps=4", "fit.validate_every=2"]
 
@@ -135,10 +139,42 @@ def test_reconstruction_of_a_measured_stack(workplace, shared):
 def test_show_tells_what_a_configuration_builds(tmp_path, capsys):
     inside("show", "conv=c8", "geometry=fan_htc2022", "geometry.pixels=32", "geometry.views=72", cwd=tmp_path)
     out = capsys.readouterr().out
-    assert "8,752 parameters" in out and "shifts 18 views" in out and "a quarter turn of the sinogram turns the image" in out
-    inside("show", "conv=c8", "geometry=fan_htc2022", cwd=tmp_path)  # gigabytes, which are not made just to be shown
+    assert "8,752 parameters" in out and "a quarter turn of the sinogram turns the image" in out
+    assert "4 of 4 turns and 4 of 4 mirrors" in out and "of one pixel in 8" in out and "auto: a stored matrix would be" in out
+    assert any("\u2801" <= character <= "\u28ff" for character in out)  # the drawing, in braille
+    inside("show", "conv=c8", "geometry=fan_htc2022", "out=scan.png", cwd=tmp_path)  # too large to be made just to be shown
     out = capsys.readouterr().out
-    assert "8,752 parameters" in out and "too large to try" in out
+    assert "8,752 parameters" in out and "too large to try" in out and "no quarter turn" in out  # 721 views: one twice
+    assert imread(tmp_path / "scan.png").shape[:2] == (600, 600)
+    inside("show", "model=tv", "model.iterations=20", "geometry=limited_120", "geometry.pixels=32", cwd=tmp_path)
+    out = capsys.readouterr().out
+    assert "TV, 1 parameters" in out and "weight: 0.0005" in out
+
+
+def test_a_classical_model_chooses_its_number(workplace, capsys):
+    """On validation images; again says so; another process goes on where one was stopped; evaluate and reconstruct take the run."""
+    words = ["model=tikhonov", "geometry=tiny", "data.val_size=2", "data.train_size=2", "data.test_size=2", "data.size=64"]
+    inside("train", *words, cwd=workplace)
+    chosen = load_file(workplace / "runs/tikhonov/0/weights.safetensors")["number"].item()
+    rows = list(csv.DictReader((workplace / "runs/tikhonov/0/history.csv").open()))
+    best = max(rows, key=lambda row: float(row["psnr"]))
+    assert 5 < len(rows) < 20 and chosen == pytest.approx(float(best["loss"]), rel=1e-5)
+    assert abs(np.log10(chosen / 0.005)) > 0.02  # not what it started with
+    capsys.readouterr()
+    inside("train", *words, cwd=workplace)
+    assert "done already" in capsys.readouterr().out
+    run = Run(workplace / "runs/tikhonov/0")
+    kept = run.load_state()
+    run.save_state(kept | {"trials": kept["trials"][:3], "history": kept["history"][:3], "done": False})  # as if stopped then
+    inside("train", *words, cwd=workplace)
+    again = list(csv.DictReader((workplace / "runs/tikhonov/0/history.csv").open()))
+    assert [row["psnr"] for row in again] == [row["psnr"] for row in rows]
+    inside("evaluate", "run=runs/tikhonov/0", cwd=workplace)
+    inside("reconstruct", "sinogram=y.npy", "run=runs/tikhonov/0", "out=tikhonov.npy", cwd=workplace)
+    inside(
+        "reconstruct", "sinogram=y.npy", "geometry=tiny", "model=tikhonov", f"model.weight={chosen}", "out=same.npy", cwd=workplace
+    )
+    np.testing.assert_allclose(np.load(workplace / "tikhonov.npy"), np.load(workplace / "same.npy"), rtol=1e-3, atol=1e-5)
 
 
 def test_sweeps_are_asked_for(tmp_path):

@@ -30,9 +30,7 @@ class Scanner:
         projector: Makes what computes the ray transform.
     """
 
-    def __init__(
-        self, geometry: Geometry, noise: Noise, seed: int = 0, projector: Callable[[Geometry], Projector] = Auto
-    ) -> None:
+    def __init__(self, geometry: Geometry, noise: Noise, seed: int = 0, projector: Callable[[Geometry], Projector] = Auto) -> None:
         self.geometry, self.noise, self.seed = geometry, noise, seed
         self.ray = RayTransform(geometry.finer(FINER), projector)
 

@@ -1,5 +1,7 @@
 """Models without parameters."""
 
+from typing import ClassVar
+
 import torch
 
 from ctrecon.models.model import Model
@@ -17,6 +19,8 @@ class FBP(Model):
         frequency_scaling: Where the window ends, over the Nyquist frequency.
     """
 
+    homogeneous: ClassVar[bool] = True
+
     def __init__(self, geometry: Geometry, window: str = "hann", frequency_scaling: int | float = 1.0) -> None:
         super().__init__(geometry)
         self.fbp = FilteredBackProjection(geometry, window, frequency_scaling)
@@ -27,6 +31,8 @@ class FBP(Model):
 
 class Zero(Model):
     """The zero image: where the paper's iteration starts."""
+
+    homogeneous: ClassVar[bool] = True
 
     def forward(self, y: Sinogram) -> Image:
         return torch.zeros(len(y), 1, self.geometry.pixels, self.geometry.pixels, dtype=y.dtype, device=y.device)

@@ -16,7 +16,9 @@ from ctrecon.physics.ray import RayTransform
 from ctrecon.shapes import Image, Sinogram
 
 
-def conjugate_gradients(K: Callable[[Tensor], Tensor], transpose: Callable[[Tensor], Tensor], data: Tensor, iterations: int) -> Tensor:
+def conjugate_gradients(
+    K: Callable[[Tensor], Tensor], transpose: Callable[[Tensor], Tensor], data: Tensor, iterations: int
+) -> Tensor:
     """The iterate x of CGLS on min |K x - data|^2 from x = 0, each element of the batch on its own; all are four-dimensional.
 
     Source: Hestenes, Stiefel, J. Res. NBS 49 (1952) 409, section 10; Bjorck, Numerical Methods for Least Squares Problems, 7.4.
@@ -49,6 +51,7 @@ class CGLS(Tuned):
 
     name: ClassVar[str] = "iterations"
     whole: ClassVar[bool] = True
+    homogeneous: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (1, 100)
 
     def __init__(self, ray: RayTransform, iterations: int = 8) -> None:
@@ -74,6 +77,7 @@ class SIRT(Tuned):
 
     name: ClassVar[str] = "iterations"
     whole: ClassVar[bool] = True
+    homogeneous: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (1, 1000)
 
     def __init__(self, ray: RayTransform, iterations: int = 50) -> None:
@@ -106,6 +110,7 @@ class Tikhonov(Tuned):
     """
 
     name: ClassVar[str] = "weight"
+    homogeneous: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (1e-5, 10.0)
 
     def __init__(self, ray: RayTransform, weight: int | float = 0.005, iterations: int = 50) -> None:

@@ -1,6 +1,7 @@
 """A model maps sinograms to images."""
 
 import abc
+from typing import ClassVar
 
 from torch import nn
 
@@ -13,7 +14,12 @@ class Model(nn.Module, abc.ABC):
 
     Args:
         geometry: The scan that it reconstructs.
+
+    Attributes:
+        homogeneous: Whether c times the sinogram gives c times the image, so that data of any unit may go in.
     """
+
+    homogeneous: ClassVar[bool] = False
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import filelock
 import platformdirs
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -55,7 +54,7 @@ def _read(path: Path) -> Arrays | None:
     """The entry, mapped into memory; None where there is none or a damaged one."""
     try:
         with safe_open(path, framework="pt") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
             if (file.metadata() or {}).get("crc32") != _checksum(arrays):
                 return None
         path.touch()  # used just now

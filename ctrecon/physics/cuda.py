@@ -19,12 +19,10 @@ from ctrecon.physics.projector import Projector
 
 
 class Cuda(Projector):
-    """ASTRA's CUDA projection and back-projection, in float32. Raises InputError where there is no CUDA."""
+    """ASTRA's CUDA projection and back-projection, in float32. Its use raises InputError where there is no CUDA."""
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__(geometry)
-        if not (torch.cuda.is_available() and astra.use_cuda()):
-            raise InputError("projector=cuda: torch or ASTRA finds no CUDA device; expected one, or projector=auto")
         self._projectors: dict[int, int] = {}  # by the number of slices
 
     def forward(self, x: Tensor) -> Tensor:
@@ -39,6 +37,8 @@ class Cuda(Projector):
         return "ASTRA on CUDA, nothing stored; its back-projection is not the exact transpose"
 
     def _run(self, operation: Callable, batch: Tensor, out: Tensor) -> Tensor:
+        if not (torch.cuda.is_available() and astra.use_cuda()):
+            raise InputError("projector=cuda: torch or ASTRA finds no CUDA device; expected one, or projector=auto")
         if batch.device.type != "cuda":
             raise InputError(f"projector=cuda: the data is on {batch.device.type}; expected device=cuda, or projector=auto")
         given = batch.detach().float().contiguous()

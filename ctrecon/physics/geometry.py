@@ -251,7 +251,9 @@ class Fan(Geometry):
     def frames(self) -> Float[np.ndarray, "A P 2"]:
         axis, depth = _axes(self.angles_rad)
         source = -self.source_m * depth - np.array(self.centre_m)
-        return np.stack([source, source + self.detector_m * depth + self.offset_m * axis, self.bins * self.bin_m / 2 * axis], axis=1)
+        return np.stack(
+            [source, source + self.detector_m * depth + self.offset_m * axis, self.bins * self.bin_m / 2 * axis], axis=1
+        )
 
     def _detector_m(self) -> float:
         return 2 * self.detector_m * math.tan(math.asin(min(1, self.fov_m / math.sqrt(2) / self.source_m)))

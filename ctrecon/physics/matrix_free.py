@@ -38,7 +38,12 @@ class MatrixFree(Projector):
     def transpose(self, y: Tensor) -> Tensor:
         sinograms = _array(y)
         parts = {arc.projector: np.empty((len(y), *(self.geometry.pixels,) * 2), dtype=np.float32) for arc in self._arcs}
-        self._each(len(y), lambda image, arc: astra.projector.direct_BP(arc.projector, sinograms[image, arc.views], out=parts[arc.projector][image]))
+        self._each(
+            len(y),
+            lambda image, arc: astra.projector.direct_BP(
+                arc.projector, sinograms[image, arc.views], out=parts[arc.projector][image]
+            ),
+        )
         return torch.from_numpy(sum(parts.values())).to(y)
 
     def describe(self) -> str:

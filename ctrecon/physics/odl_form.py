@@ -50,7 +50,9 @@ def from_odl(rays: tomo.Geometry, space: odl.DiscretizedSpace) -> Geometry:
         detector_m = ((middle - source) * depth).sum(1)
         offset = ((middle - source) * axis).sum(1)
         if source_m < 0 or detector_m.min() < 0:
-            raise InputError("the fan's detector axis runs backwards: expected ODL's default det_axis_init; reverse the bins instead")
+            raise InputError(
+                "the fan's detector axis runs backwards: expected ODL's default det_axis_init; reverse the bins instead"
+            )
         miss = max(miss, np.ptp(detector_m), np.ptp(offset))
         distances = {"source_m": float(source_m), "detector_m": float(detector_m[0])}
     else:
@@ -58,7 +60,9 @@ def from_odl(rays: tomo.Geometry, space: odl.DiscretizedSpace) -> Geometry:
         (row, column, offset), miss = _solve(np.column_stack([axis, np.ones(len(angles))]), (middle * axis).sum(1))
         distances = {}
     if miss > TOLERANCE * side:
-        raise InputError(f"views are shifted against each other by {miss:.3g} m: expected one centre of rotation and one detector shift")
+        raise InputError(
+            f"views are shifted against each other by {miss:.3g} m: expected one centre of rotation and one detector shift"
+        )
     centre = [float(c) for c in np.asarray(space.partition.mid_pt) - [row, column]]
     return (Fan if fan else Parallel)(
         pixels=space.shape[0],
@@ -75,7 +79,9 @@ def from_odl(rays: tomo.Geometry, space: odl.DiscretizedSpace) -> Geometry:
 def _side(space: odl.DiscretizedSpace) -> float:
     extent = space.partition.extent if isinstance(space, odl.DiscretizedSpace) and space.ndim == 2 else [0, 0]
     if not (extent[0] > 0 and math.isclose(*extent, rel_tol=1e-9) and space.shape[0] == space.shape[1] and space.is_uniform):
-        raise InputError(f"images of {getattr(space, 'shape', space)}: expected a 2-D ODL space of square pixels, as many rows as columns")
+        raise InputError(
+            f"images of {getattr(space, 'shape', space)}: expected a 2-D ODL space of square pixels, as many rows as columns"
+        )
     return float(extent[0])
 
 
@@ -111,7 +117,9 @@ def to_odl(geometry: Geometry) -> tomo.Geometry:
     half = geometry.bins * geometry.bin_m / 2
     detector = odl.uniform_partition(geometry.offset_m - half, geometry.offset_m + half, geometry.bins)
     if isinstance(geometry, Fan):
-        return tomo.FanBeamGeometry(views, detector, src_radius=geometry.source_m, det_radius=geometry.detector_m - geometry.source_m)
+        return tomo.FanBeamGeometry(
+            views, detector, src_radius=geometry.source_m, det_radius=geometry.detector_m - geometry.source_m
+        )
     return tomo.Parallel2dGeometry(views, detector)
 
 

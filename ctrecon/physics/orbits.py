@@ -39,30 +39,39 @@ class Orbits:
         """Of A_P: rays, and orbits of pixels."""
         return self.rays.shape[1], len(self.chosen)
 
-    @property
-    def sort(self) -> np.ndarray:
-        """C, as the pixel that each of (|P| G) places takes; N * N, one too many, where an earlier g has taken it already."""
-        places = self.pixels[:, self.chosen].T.ravel()
-        taken = np.full(len(places), self.pixels.shape[1])
-        taken[self.place] = places[self.place]
+    def sort(self, part: int) -> np.ndarray:
+        """C, as the pixel that each of (|P| G) places takes; N * N, one too many, where an earlier g has taken it already.
+
+        Places are ordered by (part of the group, orbit, g within its part), so that each part is a matrix of its own.
+        """
+        place = self.place(part)
+        taken = np.full(self.group * len(self.chosen), len(place))
+        taken[place] = np.arange(len(place))
         return taken
 
-    @property
-    def place(self) -> np.ndarray:
+    def place(self, part: int) -> np.ndarray:
         """C^T, as the place of each pixel, (N * N,)."""
-        return np.unique(self.pixels[:, self.chosen].T.ravel(), return_index=True)[1]
+        moved = self.pixels[:, self.chosen]
+        _pixels, first = np.unique(moved.T, return_index=True)
+        orbit, g = np.divmod(first, self.group)
+        return self._places(part, len(self.chosen))[g, orbit]
 
-    @property
-    def gather(self) -> csr_array:
-        """S, (A * D, A * D G)."""
-        rays, ones = np.arange(self.rays.shape[1]), np.ones(self.rays.size, dtype=np.float32)
-        columns = self.group * rays + np.arange(self.group)[:, None]  # of ray i, moved by g
-        return csr_array((ones, (self.rays.ravel(), columns.ravel())), shape=(len(rays), len(ones)))
+    def gather(self, part: int, known: np.ndarray) -> csr_array:
+        """S, (A * D, |known| G), for the rays `known` that have a row of A_P that is not empty."""
+        rays, places = self.rays[:, known], self._places(part, len(known))
+        ones = np.ones(places.size, dtype=np.float32)
+        return csr_array((ones, (rays.ravel(), places.ravel())), shape=(self.rays.shape[1], places.size))
 
-    @property
-    def spread(self) -> np.ndarray:
-        """S^T, as the ray that each of (A * D G) places takes."""
-        return self.rays.T.ravel()
+    def spread(self, part: int, known: np.ndarray) -> np.ndarray:
+        """S^T, as the ray that each of (|known| G) places takes."""
+        taken = np.empty(self.group * len(known), dtype=np.int64)
+        taken[self._places(part, len(known))] = self.rays[:, known]
+        return taken
+
+    def _places(self, part: int, rows: int) -> np.ndarray:
+        """Where row i of element g is, (G, rows)."""
+        which, within = np.divmod(np.arange(self.group)[:, None], part)
+        return (which * rows + np.arange(rows)) * part + within
 
     def columns(self, rows: csr_array, views: np.ndarray) -> csr_array:
         """What the rows of some of `views` contribute to A_P, where those of all views add up to it.
@@ -84,4 +93,3 @@ class Orbits:
             parts.append((entries.data[inside] / self.hits[row], row, orbit[entries.col[inside]]))
         data, row, column = (np.concatenate(part) for part in zip(*parts, strict=True))
         return csr_array((data.astype(np.float32), (row, column)), shape=self.shape)
-

@@ -72,7 +72,9 @@ def _fan(geometry: Fan) -> Float[np.ndarray, "#A D"]:
     ascending = np.sort(angles % (2 * math.pi))
     step = np.median(gaps)
     first = ascending[(missing[0] + 1) % len(ascending)] - step / 2
-    return _short((angles - first) % (2 * math.pi), 2 * math.pi - gaps[missing[0]] + step, np.arctan(geometry.bins_m / geometry.detector_m))
+    return _short(
+        (angles - first) % (2 * math.pi), 2 * math.pi - gaps[missing[0]] + step, np.arctan(geometry.bins_m / geometry.detector_m)
+    )
 
 
 def _short(angles: np.ndarray, arc: float, gamma: np.ndarray) -> Float[np.ndarray, "A D"]:

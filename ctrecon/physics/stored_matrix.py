@@ -22,9 +22,11 @@ from ctrecon.physics.orbits import Orbits
 from ctrecon.physics.projector import Projector
 
 ENTRIES_PER_RAY = 1.2  # per pixel of the image's side; 1.13 to 1.27 were counted
-COLUMNS = 32  # of a sparse product: more are slower, since they fall out of the processor's cache
+COLUMNS = 32  # of a sparse product at most: more are slower, since they fall out of the processor's cache
+IMAGES = 8  # of a batch that are taken at once: their values lie side by side, and are moved together
 CHUNK = 2**23  # entries that ASTRA computes at once: bounds the memory while the matrix is made
-LAYOUT = 1  # of what is kept on disk
+PARTS = ("starts", "columns", "values", "known")  # of what is kept on disk
+LAYOUT = 2  # of it
 
 
 class StoredMatrix(Projector):
@@ -32,46 +34,68 @@ class StoredMatrix(Projector):
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__(geometry)
-        self._made: dict[str, tuple[Tensor, ...]] = {}
+        self.group = len(geometry.moves())
+        self._made: dict[tuple[str, int], tuple[Tensor, ...]] = {}
 
     def forward(self, x: Tensor) -> Tensor:
-        sort, matrix, gather = self._factors("forward")
         pad = x.new_zeros(1)
 
         def product(images: Tensor) -> Tensor:
-            columns = torch.stack([torch.cat([image.flatten(), pad]) for image in images], dim=1).index_select(0, sort)
-            return gather @ (matrix @ columns.reshape(matrix.shape[1], -1)).reshape(-1, len(images))
+            sort, matrix, gather = self._factors("forward", len(images))
+            columns = _columns([torch.cat([image.flatten(), pad]) for image in images])
+            return gather @ self._multiply(matrix, columns.index_select(0, sort))
 
         return self._by_parts(product, x, self.geometry.shape)
 
     def transpose(self, y: Tensor) -> Tensor:
-        spread, matrix, place = self._factors("transpose")
-
         def product(sinograms: Tensor) -> Tensor:
-            columns = torch.stack([sinogram.flatten() for sinogram in sinograms], dim=1).index_select(0, spread)
-            return (matrix @ columns.reshape(matrix.shape[1], -1)).reshape(-1, len(sinograms)).index_select(0, place)
+            spread, matrix, place = self._factors("transpose", len(sinograms))
+            columns = _columns([sinogram.flatten() for sinogram in sinograms])
+            return self._multiply(matrix, columns.index_select(0, spread)).index_select(0, place)
 
         return self._by_parts(product, y, (self.geometry.pixels,) * 2)
 
     def describe(self) -> str:
-        size, group = matrix_bytes(self.geometry), len(self.geometry.moves())
+        size = matrix_bytes(self.geometry)
         number = f"{size / 2**30:.2g} GiB" if size >= 2**29 else f"{size / 2**20:.2g} MiB"
-        columns = f" of one pixel in {group}" if group > 1 else ""
+        columns = f" of one pixel in {self.group}" if self.group > 1 else ""
         return f"stored matrix{columns}, about {number} for A and as much for its transpose"
 
     def _by_parts(self, product: Callable[[Tensor], Tensor], batch: Tensor, shape: tuple[int, int]) -> Tensor:
-        """The product, which gives columns, of a few images at once."""
-        images = max(1, COLUMNS // len(self.geometry.moves()))
-        # torch transposes much faster by stacking than by .T.contiguous().
-        return torch.cat([torch.stack(product(part).unbind(1)).unflatten(1, shape) for part in batch.split(images)])
+        """The product, which gives columns, of some images at once."""
+        images, out = max(IMAGES, COLUMNS // self.group), batch.new_empty(len(batch), shape[0] * shape[1])
+        for part, into in zip(batch.split(images), out.split(images), strict=True):
+            torch.stack(product(part).unbind(1), out=into)
+        return out.unflatten(1, shape)
 
-    def _factors(self, direction: str) -> tuple[Tensor, ...]:
-        made = self._made.get(direction)
+    def _multiply(self, matrix: Tensor, places: Tensor) -> Tensor:
+        """A_P, or its transpose, on the places (G * n, B) of each part of the group: (G * m, B)."""
+        images = places.shape[1]
+        parts = places.reshape(-1, matrix.shape[1], _part(self.group, images) * images)
+        out = places.new_empty(len(parts), matrix.shape[0], parts.shape[2])
+        for part, into in zip(parts, out, strict=True):
+            torch.addmm(into, matrix, part, beta=0, out=into)  # beta 0: what stands there is not read
+        return out.reshape(-1, images)
+
+    def _factors(self, direction: str, images: int) -> tuple[Tensor, ...]:
+        key = direction, _part(self.group, images)
+        made = self._made.get(key)
         if made is None or (made[1].device, made[1].dtype) != (self.place.device, self.place.dtype):
-            factors = _factors(self.geometry, direction)
+            factors = _factors(self.geometry, *key)
             made = tuple(f.to(self.place) if f.is_floating_point() else f.to(self.place.device) for f in factors)
-            self._made[direction] = made
+            self._made[key] = made
         return made
+
+
+def _part(group: int, images: int) -> int:
+    """How many elements of the group go with so many images into one product."""
+    while group > 1 and group * images > COLUMNS:
+        group //= 2
+    return group
+
+
+def _columns(flat: list[Tensor]) -> Tensor:
+    return torch.stack(flat, dim=1)  # much faster than .T.contiguous() of a batch
 
 
 def matrix_bytes(geometry: Geometry) -> int:
@@ -80,44 +104,57 @@ def matrix_bytes(geometry: Geometry) -> int:
     return int(8 * ENTRIES_PER_RAY * views * bins * geometry.pixels / len(geometry.moves()))
 
 
-@lru_cache(maxsize=4)
-def _factors(geometry: Geometry, direction: str) -> tuple[Tensor, Tensor, Tensor]:
+@lru_cache(maxsize=8)
+def _factors(geometry: Geometry, direction: str, part: int) -> tuple[Tensor, Tensor, Tensor]:
     """C, A_P, S of A, or S^T, A_P^T, C^T of its transpose, shared by all who ask in this process."""
-    orbits = Orbits(geometry)
+    orbits, (matrix, known) = _orbits(geometry), _matrix(geometry, direction)
     if direction == "forward":
-        matrix = _kept(geometry, direction, lambda: _assemble(geometry, orbits), orbits.shape)
-        return _index(orbits.sort), matrix, _tensor(*_arrays(orbits.gather).values(), orbits.gather.shape)
-    matrix = _kept(geometry, direction, lambda: _transposed(_factors(geometry, "forward")[1]), orbits.shape[::-1])
-    return _index(orbits.spread), matrix, _index(orbits.place)
+        gather = orbits.gather(part, known)
+        return _index(orbits.sort(part)), matrix, _tensor(*_arrays(gather), gather.shape)
+    return _index(orbits.spread(part, known)), matrix, _index(orbits.place(part))
+
+
+@lru_cache(maxsize=4)
+def _matrix(geometry: Geometry, direction: str) -> tuple[Tensor, np.ndarray]:
+    """A_P without its empty rows, or its transpose, and which rays the rows are; from disk where it is kept."""
+
+    def make() -> dict[str, Tensor]:
+        if direction == "forward":
+            whole = _assemble(geometry, _orbits(geometry))
+            known = np.flatnonzero(np.diff(whole.indptr))
+            matrix = whole[known]
+        else:
+            forward, known = _matrix(geometry, "forward")
+            parts = (forward.values(), forward.col_indices(), forward.crow_indices())
+            matrix = csr_array(tuple(part.numpy() for part in parts), shape=forward.shape).T.tocsr()
+        return dict(zip(PARTS, (*_arrays(matrix), _index(known)), strict=True))
+
+    views, bins = geometry.shape
+    name = f"{type(geometry).__name__.lower()}_{geometry.pixels}x{geometry.pixels}_{views}x{bins}_{direction}"
+    numbers = (LAYOUT, astra.__version__, geometry.fov_m, *((move.quarters, move.mirrored) for move in geometry.moves()))
+    *parts, known = map(cache.kept(name, repr(numbers).encode() + geometry.frames().tobytes(), make).get, PARTS)
+    shape = len(known), len(_orbits(geometry).chosen)
+    return _tensor(*parts, shape if direction == "forward" else shape[::-1]), known.numpy()
+
+
+@lru_cache(maxsize=1)
+def _orbits(geometry: Geometry) -> Orbits:
+    return Orbits(geometry)
 
 
 def _index(numbers: np.ndarray) -> Tensor:
     return torch.from_numpy(numbers.astype(np.int32))
 
 
-def _kept(geometry: Geometry, direction: str, make, shape: tuple[int, int]) -> Tensor:
-    views, bins = geometry.shape
-    name = f"{type(geometry).__name__.lower()}_{geometry.pixels}x{geometry.pixels}_{views}x{bins}_{direction}"
-    numbers = (LAYOUT, astra.__version__, geometry.fov_m, *((move.quarters, move.mirrored) for move in geometry.moves()))
-    arrays = cache.kept(name, repr(numbers).encode() + geometry.frames().tobytes(), lambda: _arrays(make()))
-    return _tensor(arrays["starts"], arrays["columns"], arrays["values"], shape)
-
-
-def _arrays(matrix: csr_array) -> dict[str, Tensor]:
+def _arrays(matrix: csr_array) -> tuple[Tensor, Tensor, Tensor]:
     matrix.sort_indices()
-    parts = {"starts": matrix.indptr.astype(np.int32), "columns": matrix.indices.astype(np.int32)}
-    return {name: torch.from_numpy(part) for name, part in (parts | {"values": matrix.data.astype(np.float32)}).items()}
+    return _index(matrix.indptr), _index(matrix.indices), torch.from_numpy(matrix.data.astype(np.float32))
 
 
 def _tensor(starts: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")  # only its product is used, and tested
         return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=False)
-
-
-def _transposed(matrix: Tensor) -> csr_array:
-    parts = (matrix.values(), matrix.col_indices(), matrix.crow_indices())
-    return csr_array(tuple(part.numpy() for part in parts), shape=matrix.shape).T.tocsr()
 
 
 def _assemble(geometry: Geometry, orbits: Orbits) -> csr_array:

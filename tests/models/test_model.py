@@ -20,14 +20,30 @@ def alive(model):
     return model
 
 
-def test_maps_sinograms_to_images(model, conv):
-    e = experiment(f"model={model}", f"conv={conv}")
+def test_maps_sinograms_to_images(model):
+    check(experiment(f"model={model}"))
+
+
+def test_every_family_maps_sinograms_to_images(conv):
+    check(experiment(f"conv={conv}"))
+
+
+def check(e):
     m, y = e.model(), sinogram(e, 2)
     x = m(y)
     assert x.shape == (2, 1, 32, 32) and x.isfinite().all()
     torch.testing.assert_close(torch.cat([m(y[:1]), m(y[1:])]), x, rtol=1e-4, atol=1e-5)
     with pytest.raises(InputError, match="views"):
         m(torch.zeros(1, 1, 3, 4))
+
+
+def test_homogeneous_models_take_any_unit(model):
+    e = experiment(f"model={model}")
+    m, y = alive(e.model()), sinogram(e)
+    x = m(y)
+    same = torch.allclose(m(64 * y), 64 * x, rtol=0, atol=1e-3 * x.abs().max().item())
+    assert same or not m.homogeneous
+    assert not (same and model == "tv")  # the check can fail
 
 
 def test_every_start_refuses_another_geometry(start):

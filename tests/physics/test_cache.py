@@ -10,7 +10,7 @@ import torch
 from ctrecon.physics import cache
 from ctrecon.physics.geometry import Parallel
 from ctrecon.physics.ray import RayTransform
-from ctrecon.physics.stored_matrix import StoredMatrix, _factors
+from ctrecon.physics.stored_matrix import StoredMatrix, _factors, _matrix
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_where_nothing_can_be_written_nothing_is_kept(kept_in, monkeypatch, tmp_
 
 
 def test_a_full_disk_leaves_nothing_half_written(kept_in, monkeypatch):
-    entry, made, folder = kept_in
+    entry, _made, folder = kept_in
 
     def full(arrays, path, metadata):
         path.write_bytes(b"half")
@@ -102,7 +102,9 @@ A, x = RayTransform(Parallel(pixels=48, fov_m=0.2, views=18), stored_matrix.Stor
 print(A.transpose(A(x)).double().sum().item(), len(made))
 """
     environment = os.environ | {"CTRECON_CACHE": str(tmp_path)}
-    processes = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environment) for _ in range(3)]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environment) for _ in range(3)
+    ]
     results = [process.communicate()[0].split() for process in processes]
     assert all(process.returncode == 0 for process in processes)
     assert len({total for total, _ in results}) == 1
@@ -116,6 +118,7 @@ def test_a_matrix_from_disk_is_the_one_that_was_made(tmp_path, monkeypatch):
     results = []
     for _ in range(2):
         _factors.cache_clear()
+        _matrix.cache_clear()
         A = RayTransform(scan, StoredMatrix)
         results.append((A(x), A.transpose(A(x))))
     assert len(files(tmp_path)) == 2 and all(torch.equal(a, b) for a, b in zip(*results, strict=True))

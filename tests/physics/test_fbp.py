@@ -87,10 +87,12 @@ def test_pairs_of_rays_share_their_line(arc_deg):
     weights = _short(beta, arc, gamma)
     for sign in (1, -1):
         partner = beta[:, None] + sign * math.pi - 2 * gamma
-        there = np.stack([_short(p, arc, -gamma)[np.arange(31), np.arange(31)] for p in partner]) * ((0 <= partner) & (partner <= arc))
+        there = np.stack([_short(p, arc, -gamma)[np.arange(31), np.arange(31)] for p in partner]) * (
+            (partner >= 0) & (partner <= arc)
+        )
         other = beta[:, None] - sign * math.pi - 2 * gamma
-        alone = ~(((0 <= partner) & (partner <= arc)) | ((0 <= other) & (other <= arc)))
-        paired = (0 <= partner) & (partner <= arc)
+        alone = ~(((partner >= 0) & (partner <= arc)) | ((other >= 0) & (other <= arc)))
+        paired = (partner >= 0) & (partner <= arc)
         assert np.allclose((weights + there)[paired], 1) and np.allclose(weights[alone], 1)
 
 
@@ -100,7 +102,12 @@ def test_shifted_detector(scan, direction):
     """A detector that sees little more than half of the object, over a full turn, reconstructs all of it."""
     x = letter(64)
     half = dataclasses.replace(
-        scan, views=240, scan_views=240, step_deg=1.5, bins=scan.bins * 6 // 10, offset_m=direction * scan.bins * 2 // 10 * scan.bin_m
+        scan,
+        views=240,
+        scan_views=240,
+        step_deg=1.5,
+        bins=scan.bins * 6 // 10,
+        offset_m=direction * scan.bins * 2 // 10 * scan.bin_m,
     )
     fbp = FilteredBackProjection(half, "hann")(RayTransform(half)(x))
     whole = FilteredBackProjection(scan, "hann")(RayTransform(scan)(x))

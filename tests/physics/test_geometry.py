@@ -38,7 +38,10 @@ def test_turn_of_sinogram_is_sinogram_of_turned_image(scan, quarters):
         (FAN, 8),
         (dataclasses.replace(PARALLEL, offset_m=1e-3), 1),
         (dataclasses.replace(PARALLEL, centre_m=(0.0, 1e-3)), 2),
-        (Parallel(pixels=32, fov_m=0.2, views=32, step_deg=11.25, offset_m=1e-3), 8),  # a whole turn makes up for a shifted detector
+        (
+            Parallel(pixels=32, fov_m=0.2, views=32, step_deg=11.25, offset_m=1e-3),
+            8,
+        ),  # a whole turn makes up for a shifted detector
         (dataclasses.replace(FAN, offset_m=7e-4), 4),
         (dataclasses.replace(FAN, views="0:19", scan_views=24), 2),
     ],

@@ -91,7 +91,9 @@ def test_parallel_rays_that_odl_loses_are_kept(rays):
 
 def test_what_is_not_ours_is_refused():
     curved = tomo.FanBeamGeometry(ANGLES, BINS, src_radius=4, det_radius=2, det_curvature_radius=6)
-    wobbling = tomo.FanBeamGeometry(ANGLES, BINS, src_radius=4, det_radius=2, src_shift_func=lambda a: np.outer(np.sin(5 * a), [0.1, 0]))
+    wobbling = tomo.FanBeamGeometry(
+        ANGLES, BINS, src_radius=4, det_radius=2, src_shift_func=lambda a: np.outer(np.sin(5 * a), [0.1, 0])
+    )
     solid = tomo.Parallel3dAxisGeometry(ANGLES, odl.uniform_partition([-1, -1], [1, 1], (5, 5)))
     oblong = odl.uniform_discr([-1, -1], [1, 2], [32, 32])
     for rays, images, said in (
