@@ -36,7 +36,7 @@ def read_sinogram(path: str, name: str, index: int | None, unit: str, geometry: 
     if unit not in UNITS:
         raise InputError(f"unit={unit}: expected one of {', '.join(UNITS)}")
     array = read_array(Path(path), name, index)
-    if array.shape == (geometry.scan_views, geometry.bins):
+    if array.shape == (geometry.scanned, geometry.bins):
         array = array[list(geometry.view_numbers)]
     y = torch.from_numpy(array)[None, None]
     geometry.check(y, f"{path}: sinogram")

@@ -8,7 +8,7 @@ from ctrecon.physics.cuda import Cuda
 from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.matrix_free import MatrixFree
 from ctrecon.physics.projector import Projector
-from ctrecon.physics.stored_matrix import StoredMatrix, matrix_bytes
+from ctrecon.physics.stored_matrix import LARGEST, StoredMatrix, matrix_bytes
 
 SHARE = 4  # the matrix and its transpose may take one part in so many of the memory
 
@@ -38,7 +38,7 @@ class Auto(Projector):
         """The projector in use on the device where this one is."""
         device = self.place.device
         if str(device) not in self._chosen:
-            fits = SHARE * 2 * matrix_bytes(self.geometry) <= memory(device)
+            fits = 2 * matrix_bytes(self.geometry) <= min(memory(device) / SHARE, LARGEST)
             member = StoredMatrix if fits else Cuda if device.type == "cuda" else MatrixFree
             self._chosen[str(device)] = member(self.geometry)
         return self._chosen[str(device)].to(self.place)

@@ -10,7 +10,7 @@ import abc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -103,7 +103,7 @@ class Geometry(abc.ABC):
             raise InputError(f"geometry.views={self.views}: picking views needs geometry.scan_views, the number the scanner took")
         return number
 
-    @property
+    @cached_property
     def view_numbers(self) -> tuple[int, ...]:
         """Numbers of the used views among the scanner's."""
         scanned, views = self.scanned, self.views

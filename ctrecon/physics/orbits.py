@@ -51,8 +51,7 @@ class Orbits:
 
     def place(self, part: int) -> np.ndarray:
         """C^T, as the place of each pixel, (N * N,)."""
-        moved = self.pixels[:, self.chosen]
-        _pixels, first = np.unique(moved.T, return_index=True)
+        first = np.unique(self.pixels[:, self.chosen].T, return_index=True)[1]
         orbit, g = np.divmod(first, self.group)
         return self._places(part, len(self.chosen))[g, orbit]
 

@@ -15,6 +15,7 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from ctrecon.errors import InputError
 from ctrecon.physics import cache
 from ctrecon.physics.astra_form import plane
 from ctrecon.physics.geometry import Geometry
@@ -24,9 +25,10 @@ from ctrecon.physics.projector import Projector
 ENTRIES_PER_RAY = 1.2  # per pixel of the image's side; 1.13 to 1.27 were counted
 COLUMNS = 32  # of a sparse product at most: more are slower, since they fall out of the processor's cache
 IMAGES = 8  # of a batch that are taken at once: their values lie side by side, and are moved together
+LARGEST = 8 * 2**31  # bytes that 32-bit indices reach
 CHUNK = 2**23  # entries that ASTRA computes at once: bounds the memory while the matrix is made
-PARTS = ("starts", "columns", "values", "known")  # of what is kept on disk
-LAYOUT = 2  # of it
+PARTS = ("starts", "columns", "values", "known")  # that are kept on disk
+LAYOUT = 2  # of them: another number makes all anew
 
 
 class StoredMatrix(Projector):
@@ -35,6 +37,11 @@ class StoredMatrix(Projector):
     def __init__(self, geometry: Geometry) -> None:
         super().__init__(geometry)
         self.group = len(geometry.moves())
+        if matrix_bytes(geometry) >= LARGEST:
+            raise InputError(
+                f"projector=matrix: {geometry.shape[0]} views of {geometry.bins} bins and {geometry.pixels} pixels make "
+                f"{matrix_bytes(geometry) / 2**30:.0f} GiB; expected less than {LARGEST / 2**30:.0f}, or projector=astra"
+            )
         self._made: dict[tuple[str, int], tuple[Tensor, ...]] = {}
 
     def forward(self, x: Tensor) -> Tensor:
