@@ -1,5 +1,6 @@
 """Turn somebody's sinogram file into an image file."""
 
+import numpy as np
 import torch
 
 from ctrecon.build import Experiment, experiment_of, read_geometry
@@ -8,6 +9,7 @@ from ctrecon.environment import pick_device
 from ctrecon.errors import InputError
 from ctrecon.files.image import check_output, write_image
 from ctrecon.files.sinogram import read_sinogram, told_geometry
+from ctrecon.physics.geometry import Geometry
 from ctrecon.run import Run
 from ctrecon.shapes import Sinogram
 
@@ -44,12 +46,18 @@ def _use_told_geometry(experiment: Experiment, sinogram: str, chosen: bool) -> N
         experiment.config["geometry"] = node
         return
     theirs, ours = Experiment(experiment.config | {"geometry": node}).geometry, experiment.geometry
-    # Pixels are the reconstruction's choice; the rays are the measurement's.
-    if len({(type(g), g.shape, g.fov_m, g.bins * g.bin_m, g.frames().tobytes()) for g in (theirs, ours)}) > 1:
+    if not _same_rays(theirs, ours):
         shapes = [f"{g.shape[0]} views x {g.shape[1]} bins over {g.fov_m} m" for g in (theirs, ours)]
         raise InputError(
             f"{sinogram}: {told[0].name} says {shapes[0]}, another scan than the {shapes[1]} in use: leave one of them out"
         )
+
+
+def _same_rays(one: Geometry, other: Geometry) -> bool:
+    """Whether two geometries are of one measurement, up to rounding; pixels are the reconstruction's choice."""
+    if (type(one), one.shape, one.fov_m) != (type(other), other.shape, other.fov_m):
+        return False
+    return np.allclose(one.frames(), other.frames(), rtol=0, atol=1e-9 * one.fov_m)
 
 
 def _check_scale(sinogram: str, y: Sinogram, experiment: Experiment) -> None:

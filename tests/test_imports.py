@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "build": {"configure", "data", "models", "physics", "run"},
     "show": {"measure", "models", "physics", "report"},
     "launch": {"build", "configure", "environment", "evaluate", "models", "run", "train", "tune"},
-    "reconstruct": {"build", "configure", "environment", "files", "run"},
+    "reconstruct": {"build", "configure", "environment", "files", "physics", "run"},
     "simulate": {"build", "configure", "files"},
     "demo": {"build", "configure", "data", "files", "measure", "launch", "models", "report"},
     "cli": {"build", "configure", "demo", "launch", "reconstruct", "report", "show", "simulate"},

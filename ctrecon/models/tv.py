@@ -28,7 +28,7 @@ class TV(Tuned):
     name: ClassVar[str] = "weight"
     bounds: ClassVar[tuple[float, float]] = (1e-5, 0.1)
 
-    def __init__(self, ray: RayTransform, start: Model, weight: int | float = 5e-4, iterations: int = 200) -> None:
+    def __init__(self, ray: RayTransform, start: Model, weight: int | float = 5e-4, iterations: int = 300) -> None:
         super().__init__(ray, weight)
         if iterations < 1:
             raise InputError(f"model.iterations={iterations}: expected at least 1")

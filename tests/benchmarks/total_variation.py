@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=5)
     parser.add_argument("--views", type=int, default=50)
     parser.add_argument("--pixels", type=int, default=362)
-    parser.add_argument("--iterations", type=int, default=200)
+    parser.add_argument("--iterations", type=int, default=300)
     parser.add_argument("--weight", type=float, default=5e-4)
     chosen = parser.parse_args()
     torch.set_num_threads(2)
