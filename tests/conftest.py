@@ -27,7 +27,8 @@ def experiment(*words: str) -> Experiment:
 
 @functools.cache
 def _composed(words: tuple[str, ...]) -> dict:
-    few = [] if any(word.startswith("model=") for word in words) else ["model.iterations=2"]
+    classical = any(word.startswith("model=") for word in words)
+    few = ["model.iterations=20"] if "model=tv" in words else [] if classical else ["model.iterations=2"]
     return plain(compose(["geometry=tiny", *SMALL, *few, *words]))
 
 
