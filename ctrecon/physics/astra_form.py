@@ -10,7 +10,7 @@ import astra
 import numpy as np
 from jaxtyping import Float
 
-from ctrecon.physics.geometry import Fan, Geometry
+from ctrecon.physics.geometry import Fan, Geometry, across
 
 
 def rays(geometry: Geometry, views: np.ndarray | None = None) -> Float[np.ndarray, "A 3 2"]:
@@ -19,8 +19,7 @@ def rays(geometry: Geometry, views: np.ndarray | None = None) -> Float[np.ndarra
     step = frames[:, -1] / (geometry.bins / 2)
     if isinstance(geometry, Fan):
         return np.stack([frames[:, 0], frames[:, 1], step], axis=1)
-    along = np.stack([-step[:, 1], step[:, 0]], axis=1) / geometry.bin_m
-    return np.stack([along, frames[:, 0], step], axis=1)
+    return np.stack([across(step) / geometry.bin_m, frames[:, 0], step], axis=1)
 
 
 def plane(geometry: Geometry, views: np.ndarray | None = None) -> tuple[str, dict[str, Any], dict[str, Any]]:

@@ -21,7 +21,7 @@ class Auto(Projector):
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__(geometry)
-        self._chosen: dict[str, Projector] = {}
+        self._chosen: dict[tuple[torch.device, torch.dtype], Projector] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         return self.chosen()(x)
@@ -36,12 +36,12 @@ class Auto(Projector):
 
     def chosen(self) -> Projector:
         """The projector in use on the device where this one is."""
-        device = self.place.device
-        if str(device) not in self._chosen:
+        device, key = self.place.device, (self.place.device, self.place.dtype)
+        if key not in self._chosen:
             fits = 2 * matrix_bytes(self.geometry) <= min(memory(device) / SHARE, LARGEST)
             member = StoredMatrix if fits else Cuda if device.type == "cuda" else MatrixFree
-            self._chosen[str(device)] = member(self.geometry)
-        return self._chosen[str(device)].to(self.place)
+            self._chosen[key] = member(self.geometry).to(self.place)
+        return self._chosen[key]
 
 
 def memory(device: torch.device) -> int:

@@ -261,4 +261,10 @@ class Fan(Geometry):
 
 def _axes(angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Detector axis e and direction of the central ray d of each view, (A, 2) each, as (row, column)."""
-    return np.stack([np.cos(angles), np.sin(angles)], 1), np.stack([-np.sin(angles), np.cos(angles)], 1)
+    axis = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return axis, across(axis)
+
+
+def across(axis: np.ndarray) -> np.ndarray:
+    """The direction of the central ray from that of the detector's axis, (A, 2) each: a quarter turn on."""
+    return np.stack([-axis[:, 1], axis[:, 0]], axis=1)

@@ -13,7 +13,7 @@ import torch
 from odl.applications import tomo
 
 from ctrecon.errors import InputError
-from ctrecon.physics.geometry import Fan, Geometry, Parallel
+from ctrecon.physics.geometry import Fan, Geometry, Parallel, across
 from ctrecon.physics.ray import RayTransform
 
 TOLERANCE = 1e-6  # of the image's side, by which ODL's rays may miss ours
@@ -39,7 +39,7 @@ def from_odl(rays: tomo.Geometry, space: odl.DiscretizedSpace) -> Geometry:
     angles = np.atleast_1d(rays.angles)
     bins, bin_m = rays.det_partition.size, float(rays.det_partition.cell_sides[0])
     axis = np.reshape(rays.det_axis(angles), (-1, 2))
-    depth = np.stack([-axis[:, 1], axis[:, 0]], axis=1)
+    depth = across(axis)
     middle = np.reshape(rays.det_point_position(angles, float(rays.det_params.mid_pt[0])), (-1, 2))
     degrees = [float(a) for a in np.rad2deg(np.arctan2(axis[:, 1], axis[:, 0]))]
     if fan:

@@ -60,6 +60,8 @@ def _missing(gaps: np.ndarray) -> np.ndarray:
 
 def _fan(geometry: Fan) -> Float[np.ndarray, "#A D"]:
     """The share of a line that each ray of a fan takes."""
+    if is_full_turn(geometry):
+        return _shifted(geometry)[None]
     angles = geometry.angles_rad
     gaps = _gaps(angles, 2 * math.pi)
     missing = np.flatnonzero(_missing(gaps))
@@ -67,8 +69,6 @@ def _fan(geometry: Fan) -> Float[np.ndarray, "#A D"]:
         raise InputError(
             f"the views of this fan beam lie on {len(missing)} separate arcs: filtered back-projection expects one, or a full turn"
         )
-    if not len(missing):
-        return _shifted(geometry)[None]
     ascending = np.sort(angles % (2 * math.pi))
     step = np.median(gaps)
     first = ascending[(missing[0] + 1) % len(ascending)] - step / 2

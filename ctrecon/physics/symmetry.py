@@ -66,8 +66,9 @@ def symmetries(frames: Float[np.ndarray, "A P 2"], side: int | float) -> Sequenc
             extent, the vector that changes its sign where the detector is read backwards.
         side: Of the image in metres.
     """
-    flat, backwards = (f.reshape(len(frames), -1) for f in (frames, frames * _sign(frames)))
-    forwards, tree = cKDTree(flat), cKDTree(backwards)
+    reverse = frames.copy()
+    reverse[:, -1] *= -1
+    forwards, backwards = (cKDTree(points.reshape(len(frames), -1)) for points in (frames, reverse))
     found = []
     for mirrored in (False, True):
         for quarters in range(4):
@@ -75,15 +76,9 @@ def symmetries(frames: Float[np.ndarray, "A P 2"], side: int | float) -> Sequenc
             for _ in range(quarters):  # (rot90 x)(r, c) = x(c, -r)
                 moved = np.stack([moved[..., 1], -moved[..., 0]], axis=-1)
             moved = (moved[..., ::-1] if mirrored else moved).reshape(len(frames), -1)
-            (miss, views), (other, others) = forwards.query(moved), tree.query(moved)
+            (miss, views), (other, others) = forwards.query(moved), backwards.query(moved)
             flips = miss > TOLERANCE * side
             views = np.where(flips, others, views)
             if (np.where(flips, other, miss) <= TOLERANCE * side).all() and len(np.unique(views)) == len(views):
                 found.append(Move(quarters, mirrored, views, flips))
     return found
-
-
-def _sign(frames: np.ndarray) -> np.ndarray:
-    sign = np.ones((frames.shape[1], 1))
-    sign[-1] = -1
-    return sign

@@ -5,7 +5,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ctrecon.files.atomic import replacing, writable
-from ctrecon.physics.geometry import Fan, Geometry
+from ctrecon.physics.geometry import Fan, Geometry, across
 
 LEGEND = "square: image; dots: where the rays of each view come from; bar: detector of the first view, with its outer rays"
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille character, by row and column
@@ -23,7 +23,7 @@ def draw(geometry: Geometry) -> Figure:
     axes.plot(half * np.array([-1, 1, 1, -1, -1]), half * np.array([-1, -1, 1, 1, -1]), **line)
     extent = frames[:, -1]
     ends = np.array([frames[0, -2] - extent[0], frames[0, -2] + extent[0]])
-    along = np.stack([-extent[:, 1], extent[:, 0]], axis=1) / np.linalg.norm(extent[0])
+    along = across(extent) / np.linalg.norm(extent[0])
     if isinstance(geometry, Fan):
         sources = frames[:, 0]
         starts = frames[[0, 0], 0]
