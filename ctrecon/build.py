@@ -15,6 +15,7 @@ import torch
 import yaml
 
 from ctrecon.configure import amend, compose, groups, plain, what_it_is
+from ctrecon.conv.family import ConvFamily
 from ctrecon.data.collection import Collection
 from ctrecon.data.pairs import Pairs
 from ctrecon.data.scanner import Scanner
@@ -26,7 +27,7 @@ from ctrecon.physics.projector import Projector
 from ctrecon.physics.ray import RayTransform
 from ctrecon.run import Run
 
-ROOMS = ("physics", "conv", "ode", "data", "models", "train")  # where targets may be defined
+ROOMS = ("physics", "conv", "ode", "data", "models", "optimizer", "train")  # where targets may be defined
 EXPERIMENT = (*(name for name in groups() if name != "experiment"), "seed")  # what a configuration has to have
 MARKS = ("_target_", "_partial_")
 
@@ -98,6 +99,11 @@ class Experiment:
         return make(self.config["fit"])
 
     @cached_property
+    def optimizer(self) -> Callable[[Model, float], torch.optim.Optimizer]:
+        """Makes the optimiser of a model and a learning rate."""
+        return make(self.config["optimizer"])
+
+    @cached_property
     def scanner(self) -> Scanner:
         """Simulates pairs of truth and sinogram."""
         return Scanner(self.geometry, self.noise, self.config["data"]["seed"], self.projector)
@@ -126,11 +132,16 @@ class Experiment:
             "ray": lambda: self.ray,
             "term": lambda: make(config["data_term"], ray=self.ray),
             "start": lambda: make(config["start"], geometry=self.geometry),
-            "family": lambda: make(config["conv"]),
+            "family": self.family,
+            "cell": lambda: make(config["cell"]),
             "field": lambda: make(config["field"]),
             "block": lambda: make(config["block"], integrator=make(config["integrator"])),
             "initialisation": lambda: make(config["initialisation"]),
         }
+
+    def family(self) -> ConvFamily:
+        """What a feature is."""
+        return make(self.config["conv"], activation=make(self.config["normalisation"], activation=make(self.config["activation"])))
 
     @cached_property
     def ray(self) -> RayTransform:

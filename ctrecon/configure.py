@@ -104,9 +104,9 @@ def amend(config: dict[str, Any], words: list[str]) -> dict[str, Any]:
     overrides = parse(words)
     _check_members(overrides)
     changed = OmegaConf.create(config)
-    for word, override in zip(words, overrides, strict=True):
+    for override in overrides:
         if override.key_or_group in groups():
-            changed[override.key_or_group] = plain(_compose([word]))[override.key_or_group]
+            changed[override.key_or_group] = OmegaConf.load(CONF / override.key_or_group / f"{override.value()}.yaml")
     _check_keys(overrides, changed)
     for override in overrides:
         if override.key_or_group not in groups():

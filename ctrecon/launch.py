@@ -31,7 +31,7 @@ def train_run(values: dict[str, Any]) -> Run:
         if isinstance(model, Tuned):
             tune(run, model, validation, device)
         else:
-            train(run, model, fit, training, validation, device, values["seed"])
+            train(run, model, fit, experiment.optimizer, training, validation, device, values["seed"])
     return run
 
 

@@ -12,9 +12,13 @@ import pytest
 import torch
 from pydicom.data import get_testdata_file
 
-from ctrecon.build import Experiment
+from ctrecon.build import Experiment, make
 from ctrecon.cli import main
-from ctrecon.configure import compose, groups, plain
+from ctrecon.configure import amend, compose, groups, plain
+from ctrecon.conv.convolution import Convolution
+from ctrecon.conv.family import ConvFamily
+from ctrecon.models.initialisation import isotropic_
+from ctrecon.ode.field import VectorField
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SMALL = ["conv.channels=16", "data.train_size=3", "data.val_size=2", "data.test_size=2"]
@@ -22,14 +26,33 @@ SMALL = ["conv.channels=16", "data.train_size=3", "data.val_size=2", "data.test_
 
 def experiment(*words: str) -> Experiment:
     """An experiment of a few seconds; words come last and win."""
-    return Experiment(copy.deepcopy(_composed(words)))
+    classical = any(word.startswith("model=") for word in words)
+    few = ["model.iterations=20"] if "model=tv" in words else [] if classical else ["model.iterations=2"]
+    return Experiment(amend(copy.deepcopy(_default()), ["geometry=tiny", *SMALL, *few, *words]))
 
 
 @functools.cache
-def _composed(words: tuple[str, ...]) -> dict:
-    classical = any(word.startswith("model=") for word in words)
-    few = ["model.iterations=20"] if "model=tv" in words else [] if classical else ["model.iterations=2"]
-    return plain(compose(["geometry=tiny", *SMALL, *few, *words]))
+def _default() -> dict:
+    """Composing takes longer than most tests."""
+    return plain(compose([]))
+
+
+def field_of(field: str, conv: str, *words: str) -> tuple[ConvFamily, VectorField]:
+    """A field on features of 16 channels, its filters and biases drawn at random."""
+    e = experiment(f"field={field}", f"conv={conv}", *words)
+    family = e.family()
+    f = make(e.config["field"])(family)
+    for layer in f.modules():
+        if isinstance(layer, Convolution):
+            isotropic_(layer)
+            torch.nn.init.normal_(layer.bias, std=0.1)
+    return family, f
+
+
+def state_of(family: ConvFamily, f: VectorField, batch: int = 1, size: int = 8) -> torch.Tensor:
+    """A random state of a field."""
+    z = f.begin(torch.randn(batch, family.width, size, size))
+    return z + 0.1 * torch.randn_like(z)
 
 
 def pytest_generate_tests(metafunc):

@@ -17,7 +17,9 @@ MEMBERS = [(group, member) for group, members in groups().items() for member in 
 @pytest.mark.parametrize(("group", "member"), MEMBERS, ids=map("=".join, MEMBERS))
 def test_every_shipped_member_composes_and_builds(group, member, tmp_path):
     file = write_slices(tmp_path / "s.h5", ["A", "B", "C"])
-    words = [f"{group}={member}", *([f"data.file={file}"] if group == "data" and member == "slices" else [])]
+    words = [f"{group}={member}", *NEEDS.get((group, member), [])]
+    if (group, member) == ("data", "slices"):
+        words += [f"data.file={file}"]
     if group == "geometry":
         words += ["geometry.pixels=16"]
     e = Experiment(
@@ -29,6 +31,25 @@ def test_every_shipped_member_composes_and_builds(group, member, tmp_path):
             e.pairs("train").pair(0)
     elif (group, member) not in NEEDS_A_FILE:
         assert e.pairs("train").pair(0)[1].shape == (1, 1, *e.geometry.shape)
+
+
+NEEDS = {  # what a member asks for when it is chosen alone
+    ("field", "second_order"): ["block.steps=2"],
+    ("integrator", "symplectic_euler"): ["field=hamiltonian"],
+    ("integrator", "leapfrog"): ["field=hamiltonian"],
+    ("block", "nonexpansive"): ["field=gradient_flow"],
+    ("block", "reversible"): ["field=hamiltonian", "integrator=leapfrog"],
+    ("cell", "averaged"): ["block=nonexpansive", "field=gradient_flow", "model.memory=0"],
+}
+
+
+@pytest.mark.parametrize(("choice", "words"), NEEDS.items(), ids=map("=".join, NEEDS))
+def test_members_that_need_others_say_which(choice, words):
+    """Chosen alone they are refused in one line, and what the line proposes is enough, word after word."""
+    with pytest.raises(InputError) as refused:
+        experiment("=".join(choice)).model()
+    assert "\n" not in str(refused.value) and words[0].split("=")[1] in str(refused.value)
+    experiment("=".join(choice), *words).model()
 
 
 NEEDS_A_FILE = {("data", "dicom"), ("data", "lodopab")}  # built in tests/data

@@ -59,9 +59,8 @@ def test_set_up_commands_come_first():
 
 def test_every_member_is_named():
     for group, members in groups().items():
-        if group != "block":
-            for member in members:
-                assert f"`{group}`" in README and re.search(rf"\b{member}\b", README), f"{group}={member}"
+        for member in members:
+            assert f"`{group}`" in README and re.search(rf"\b{member}\b", README), f"{group}={member}"
 
 
 def test_requirements_pin_what_the_project_asks_for():

@@ -2,8 +2,7 @@
 
 import abc
 
-from torch import nn
-
+from ctrecon.conv.activation import Activation, LeakyRelu
 from ctrecon.conv.convolution import Convolution
 from ctrecon.errors import InputError
 from ctrecon.shapes import Features
@@ -15,14 +14,17 @@ class ConvFamily(abc.ABC):
     Attributes:
         width: Plain channels C of a feature map.
         rotations: Number of rotations (over a full turn) that the features carry; 1: none.
-        activation: A pointwise nonlinearity: it commutes with permutations of the channels, hence with the group.
+        activation: A nonlinearity that commutes with permutations of the channels, hence with the group.
+
+    Args:
+        activation: Leaky ReLU where none is given.
     """
 
     width: int
     rotations: int = 1
 
-    def __init__(self) -> None:
-        self.activation = nn.LeakyReLU(0.01)
+    def __init__(self, activation: Activation | None) -> None:
+        self.activation = activation or LeakyRelu()
 
     @abc.abstractmethod
     def layer(self, inputs: int | None, outputs: int | None) -> Convolution:
@@ -35,6 +37,10 @@ class ConvFamily(abc.ABC):
         Raises:
             InputError: These features carry no quarter turn.
         """
+
+    @abc.abstractmethod
+    def resized(self, channels: int) -> "ConvFamily":
+        """The same kind of features, of another width. Raises InputError where that is not a number of whole features."""
 
     def lift(self, channels: int) -> Convolution:
         """From scalar channels to features."""

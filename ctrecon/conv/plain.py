@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ctrecon.conv.activation import Activation
 from ctrecon.conv.convolution import Convolution
 from ctrecon.conv.family import ConvFamily, odd_kernel
 from ctrecon.errors import InputError
@@ -19,14 +20,17 @@ class Plain(ConvFamily):
         channels: Width of a feature map.
         kernel: Filter width, odd.
         padding: zeros or replicate.
+        activation: s.
 
     Example:
         >>> sum(p.numel() for p in Plain(channels=8).lift(2).parameters())
         152
     """
 
-    def __init__(self, channels: int, kernel: int = 3, padding: str = "zeros") -> None:
-        super().__init__()
+    def __init__(self, channels: int, kernel: int = 3, padding: str = "zeros", activation: Activation | None = None) -> None:
+        super().__init__(activation)
+        if channels < 1:
+            raise InputError(f"conv.channels={channels}: expected at least one")
         self.width, self.kernel, self.padding = channels, odd_kernel(kernel), padding
 
     def layer(self, inputs: int | None, outputs: int | None) -> Convolution:
@@ -34,6 +38,9 @@ class Plain(ConvFamily):
 
     def turn(self, z: Features) -> Features:
         raise InputError("ordinary features carry no quarter turn: use an equivariant family such as conv=c4")
+
+    def resized(self, channels: int) -> "Plain":
+        return Plain(channels, self.kernel, self.padding, self.activation)
 
 
 class FreeFilter(Convolution):

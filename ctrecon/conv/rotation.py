@@ -1,6 +1,7 @@
 """Rotation- and reflection-equivariant convolutions on regular features (the only file that imports escnn).
 
-Only escnn's filter bases are used: the convolution itself is ours, so nothing depends on training or evaluation mode.
+Only escnn's filter bases are used, as tensors of our own: the convolution is ours, so nothing depends on training or evaluation mode,
+and layers share no state, as escnn's do (moving one to another device or type would move them all).
 Source: Weiler and Cesa, General E(2)-equivariant steerable CNNs, NeurIPS 2019.
 """
 
@@ -13,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ctrecon.conv.activation import Activation
 from ctrecon.conv.convolution import Convolution
 from ctrecon.conv.family import ConvFamily, odd_kernel
 from ctrecon.errors import InputError
@@ -37,31 +39,23 @@ with warnings.catch_warnings():
 _null = _numerical.null
 _numerical.null = lambda matrix, *args, **kwargs: _null(np.asarray(matrix), *args, **kwargs)
 
-SMOOTH = {}  # escnn's default: band-limited, as in the papers
-FULL = {"rings": [0.0, 1.0, 2**0.5], "sigma": 0.05, "frequencies_cutoff": 2.0}  # every equivariant 3 x 3 filter
-
 
 class _Regular(ConvFamily):
     """Regular features of a planar group: a field is a function on the group, one channel an element."""
 
-    def __init__(self, space, rotations: int, channels: int, kernel: int, padding: str, full: bool) -> None:
-        super().__init__()
+    def __init__(self, space, rotations: int, channels: int, kernel: int, padding: str, activation: Activation | None) -> None:
+        super().__init__(activation)
         order = space.fibergroup.order()
-        if channels % order:
+        if channels < 1 or channels % order:
             raise InputError(
                 f"conv.channels={channels}: expected a multiple of {order}, the number of channels of a field of {space.fibergroup.name}"
             )
-        if full and kernel != 3:
-            raise InputError(f"conv.kernel={kernel}: the full basis is that of 3 x 3 filters; use kernel=3 or full=false")
-        self.space, self.width, self.rotations = space, channels, rotations
-        self.kernel, self.padding, self.basis = odd_kernel(kernel), padding, FULL if full else SMOOTH
-        self.features = enn.FieldType(space, channels // order * [space.regular_repr])
+        self.space, self.width, self.rotations, self.kernel, self.padding = space, channels, rotations, odd_kernel(kernel), padding
 
     def layer(self, inputs: int | None, outputs: int | None) -> Convolution:
-        types_ = [
-            self.features if n is None else enn.FieldType(self.space, n * [self.space.trivial_repr]) for n in (inputs, outputs)
-        ]
-        return EquivariantFilter(*types_, self.kernel, self.padding, self.basis)
+        kinds = [self.space.regular_repr if n is None else self.space.trivial_repr for n in (inputs, outputs)]
+        fields = self.width // self.space.fibergroup.order()
+        return EquivariantFilter(self.space, kinds, (inputs or fields, outputs or fields), self.kernel, self.padding)
 
     def turn(self, z: Features) -> Features:
         if self.rotations % 4:
@@ -74,51 +68,72 @@ class _Regular(ConvFamily):
         fields = z.rot90(1, (2, 3)).unflatten(1, (-1, len(action)))
         return torch.einsum("gh,bfhij->bfgij", action, fields).flatten(1, 2)
 
+    def resized(self, channels: int) -> "_Regular":
+        return type(self)(self.rotations, channels, self.kernel, self.padding, self.activation)
+
 
 class Cyclic(_Regular):
-    """C_N: rotations by 360/N degrees.
+    """C_N: rotations by 360/N degrees, in escnn's band-limited basis.
 
     Args:
         rotations: N.
         channels: Width of a feature map in plain channels, a multiple of N.
         kernel: Filter width, odd.
         padding: zeros or replicate.
-        full: Use every equivariant filter instead of escnn's band-limited ones.
+        activation: s.
 
     Raises:
         InputError: A value does not fit.
     """
 
-    def __init__(self, rotations: int, channels: int, kernel: int = 3, padding: str = "zeros", full: bool = False) -> None:
-        super().__init__(gspaces.rot2dOnR2(rotations), rotations, channels, kernel, padding, full)
+    def __init__(
+        self, rotations: int, channels: int, kernel: int = 3, padding: str = "zeros", activation: Activation | None = None
+    ) -> None:
+        super().__init__(gspaces.rot2dOnR2(rotations), rotations, channels, kernel, padding, activation)
 
 
 class Dihedral(_Regular):
     """D_N: rotations by 360/N degrees and reflections; fields of 2N channels. Arguments as for Cyclic."""
 
-    def __init__(self, rotations: int, channels: int, kernel: int = 3, padding: str = "zeros", full: bool = False) -> None:
-        super().__init__(gspaces.flipRot2dOnR2(rotations), rotations, channels, kernel, padding, full)
+    def __init__(
+        self, rotations: int, channels: int, kernel: int = 3, padding: str = "zeros", activation: Activation | None = None
+    ) -> None:
+        super().__init__(gspaces.flipRot2dOnR2(rotations), rotations, channels, kernel, padding, activation)
 
 
 class EquivariantFilter(Convolution):
-    """A filter in the span of an equivariant basis; one bias a field (a group-invariant shift)."""
+    """A filter in the span of an equivariant basis; one bias a field (a group-invariant shift).
 
-    def __init__(self, in_type, out_type, kernel: int, padding: str, basis: dict) -> None:
+    Args:
+        space: escnn's group action on the plane.
+        kinds: The representation of each input field and of each output field.
+        fields: How many there are of them.
+        kernel: Filter width.
+        padding: zeros or replicate.
+    """
+
+    def __init__(self, space, kinds: list, fields: tuple[int, int], kernel: int, padding: str) -> None:
         super().__init__(padding)
-        layer = enn.R2Conv(in_type, out_type, kernel, bias=False, initialize=False, **basis)
-        self.basis = layer.basisexpansion
-        self.shape = (out_type.size, in_type.size, kernel, kernel)
-        self.channels_per_field = out_type.size // len(out_type)
-        self.weight = nn.Parameter(torch.zeros_like(layer.weights))
-        self.bias = nn.Parameter(torch.zeros(len(out_type)))
+        self.space, self.kinds, self.fields = space, kinds, fields
+        expansion = self._escnn((1, 1), kernel).basisexpansion
+        units = torch.eye(expansion.dimension())
+        basis = torch.stack([expansion(unit) for unit in units]).unflatten(-1, (kernel, kernel))  # (d, o, i, k, k)
+        self.register_buffer("basis", basis.clone(), persistent=False)
+        self.weight = nn.Parameter(torch.zeros(fields[0] * fields[1] * len(units)))
+        self.bias = nn.Parameter(torch.zeros(fields[1]))
 
     def expand(self, weight: Float[Tensor, " n"]) -> Filter:
-        return self.basis(weight).reshape(self.shape)
+        free = weight.reshape(self.fields[1], self.fields[0], -1)
+        return torch.einsum("OId,doikl->OoIikl", free, self.basis).flatten(2, 3).flatten(0, 1)
 
     def shift(self) -> Float[Tensor, " O"]:
-        return self.bias.repeat_interleave(self.channels_per_field)
+        return self.bias.repeat_interleave(self.basis.shape[1])
 
     def reset_as_published(self) -> None:
         """escnn's default: generalised He for the filter, zero bias."""
-        enn.init.generalized_he_init(self.weight.data, self.basis, cache=True)
+        enn.init.generalized_he_init(self.weight.data, self._escnn(self.fields, self.basis.shape[-1]).basisexpansion, cache=True)
         nn.init.zeros_(self.bias)
+
+    def _escnn(self, fields: tuple[int, int], kernel: int) -> enn.R2Conv:
+        kinds = [enn.FieldType(self.space, n * [kind]) for n, kind in zip(fields, self.kinds, strict=True)]
+        return enn.R2Conv(*kinds, kernel, bias=False, initialize=False)

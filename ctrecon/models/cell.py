@@ -1,34 +1,67 @@
 """A cell: the learned part of one iteration."""
 
-from collections.abc import Sequence
+import abc
+from collections.abc import Callable
 
+import torch
 from torch import nn
 
 from ctrecon.conv.convolution import Convolution
 from ctrecon.conv.family import ConvFamily
 from ctrecon.ode.block import Block
-from ctrecon.shapes import Channels, Features
+from ctrecon.shapes import Channels, Features, Image
 
 
-class Cell(nn.Module):
-    """Scalar channels -> lift, activation -> blocks -> project -> scalar channels; as equivariant as its family.
+class Cell(nn.Module, abc.ABC):
+    """(x, gradient, s) -> (x, s), as equivariant as its family.
 
     Args:
         family: What a feature is.
-        inputs: Scalar channels in.
-        outputs: Scalar channels out.
-        blocks: Flows on features, in order.
+        block: Makes a flow on features.
+        memory: Channels of s.
     """
 
-    def __init__(self, family: ConvFamily, inputs: int, outputs: int, blocks: Sequence[Block]) -> None:
-        super().__init__()
-        self.lift, self.project = family.lift(inputs), family.project(outputs)
-        self.activation, self.blocks = family.activation, nn.Sequential(*blocks)
+    @abc.abstractmethod
+    def forward(self, x: Image, gradient: Image, s: Features) -> tuple[Image, Features]:
+        """The next image and memory."""
 
-    def forward(self, channels: Features) -> Channels:
+    @abc.abstractmethod
+    def quieten(self, gain: int | float) -> None:
+        """Scale what the cell adds to a plain gradient step by `gain`, near zero: so every family starts as the same model."""
+
+    def convolutions(self) -> list[Convolution]:
+        """All convolutions, from the image's side to the image's side."""
+        return [m for m in self.modules() if isinstance(m, Convolution)]
+
+
+class Free(Cell):
+    """(x, s) <- skip (x - gradient, s) + project(blocks(activation(lift([x, gradient, s]))))
+
+    Args:
+        family, block, memory: As for every cell.
+        blocks: Number of blocks.
+        skip: 1: the network corrects a plain gradient step. 0: it is the whole step, as in the paper.
+
+    Source: Celledoni et al., Inverse Problems 37 (2021) 085006, section 4.
+    """
+
+    def __init__(
+        self, family: ConvFamily, block: Callable[[], Block], memory: int, blocks: int = 1, skip: int | float = 1.0
+    ) -> None:
+        super().__init__()
+        self.lift, self.activation = family.lift(2 + memory), family.activation
+        self.blocks = nn.Sequential(*(block() for _ in range(blocks)))
+        self.project, self.skip = family.project(1 + memory), skip
+
+    def forward(self, x: Image, gradient: Image, s: Features) -> tuple[Image, Features]:
+        step = self.skip * torch.cat([x - gradient, s], dim=1)
+        x, s = (step + self.network(torch.cat([x, gradient, s], dim=1))).tensor_split([1], dim=1)
+        return x, s
+
+    def network(self, channels: Features) -> Channels:
         """The correction for stacked scalar channels."""
         return self.project(self.blocks(self.activation(self.lift(channels))))
 
-    def convolutions(self) -> list[Convolution]:
-        """All convolutions, the projection last."""
-        return [self.lift, *(m for m in self.blocks.modules() if isinstance(m, Convolution)), self.project]
+    @torch.no_grad()
+    def quieten(self, gain: int | float) -> None:
+        self.project.weight *= gain

@@ -7,6 +7,7 @@ import torch
 
 from ctrecon.conv.convolution import Convolution
 from ctrecon.models.cell import Cell
+from ctrecon.ode.field import Residual
 
 
 class Initialisation(abc.ABC):
@@ -19,11 +20,11 @@ class Initialisation(abc.ABC):
 
 class Isotropic(Initialisation):
     """The same rule for every family: filters are Gaussian, isotropic within the family's space of filters, their mean square
-    1 / fan-in; biases are zero; the projection is scaled down so that each cell starts near zero and every family as the same
-    reconstruction. Without it a comparison of families compares their libraries' default initialisations.
+    1 / fan-in; biases are zero; what each cell adds to a gradient step is scaled down to near zero, so that every family starts as the
+    same reconstruction. Without it a comparison of families compares their libraries' default initialisations.
 
     Args:
-        gain: Scale of the projection.
+        gain: That scale.
     """
 
     def __init__(self, gain: float = 0.001) -> None:
@@ -33,11 +34,13 @@ class Isotropic(Initialisation):
     def __call__(self, cell: Cell) -> None:
         for layer in cell.convolutions():
             isotropic_(layer)
-        cell.project.weight *= self.gain
+        cell.quieten(self.gain)
 
 
 class Published(Initialisation):
-    """The paper's start: each library's default, the convolutions inside blocks zero.
+    """The paper's start: each library's default, the convolutions of residual fields zero.
+
+    (A symmetric layer would never leave zero: where K = 0, -K^T s(K z + b) has no gradient to K.)
 
     Source: published code of Celledoni et al., Inverse Problems 37 (2021) 085006.
     """
@@ -46,9 +49,10 @@ class Published(Initialisation):
     def __call__(self, cell: Cell) -> None:
         for layer in cell.convolutions():
             layer.reset_as_published()
-        for layer in cell.convolutions()[1:-1]:
-            layer.weight.zero_()
-            layer.bias.zero_()
+        for field in cell.modules():
+            if isinstance(field, Residual):
+                field.K.weight.zero_()
+                field.K.bias.zero_()
 
 
 @torch.no_grad()

@@ -1,8 +1,8 @@
 """Learned proximal gradient with memory."""
 
 from collections.abc import Callable
+from functools import partial
 
-import torch
 from torch import nn
 
 from ctrecon.conv.family import ConvFamily
@@ -18,22 +18,22 @@ from ctrecon.shapes import Image, Sinogram
 
 
 class Unrolled(Model):
-    """x_0 = start(y), s_0 = 0; (x, s) <- skip (x - gradient(x, y), s) + cell([x, gradient(x, y), s]), each iteration its own cell.
+    """x_0 = start(y), s_0 = 0; (x, s) <- cell(x, gradient(x, y), s), each iteration its own cell, or all the same one.
 
     Args:
         term: Data term, with the ray transform.
         start: Model that gives the first image.
         family: What a feature is.
-        block: Makes a block of a field, such as a partial `Block`.
+        cell: Makes a cell of a family, a maker of blocks and a number of memory channels, such as the class `Free`.
+        block: Makes a block of a maker of fields, such as a partial `Block`.
         field: Makes a field of a family, such as the class `Residual`.
         initialisation: How cells are drawn.
-        iterations: Number of cells.
+        iterations: Number of iterations.
         memory: Channels of s.
-        blocks: Blocks in a cell.
-        skip: 1: cells correct a plain gradient step. 0: cells are the whole step, as in the paper.
+        shared: One cell for all iterations.
 
     Raises:
-        InputError: A count is out of range.
+        InputError: A count is out of range, or parts do not fit each other.
 
     Source: Celledoni et al., Inverse Problems 37 (2021) 085006, section 4; Adler and Oektem, Inverse Problems 33 (2017) 124007.
     """
@@ -43,24 +43,22 @@ class Unrolled(Model):
         term: DataTerm,
         start: Model,
         family: ConvFamily,
-        block: Callable[[VectorField], Block],
+        cell: Callable[..., Cell],
+        block: Callable[..., Block],
         field: Callable[[ConvFamily], VectorField],
         initialisation: Initialisation,
         iterations: int = 8,
         memory: int = 5,
-        blocks: int = 1,
-        skip: float = 1.0,
+        shared: bool = False,
     ) -> None:
         super().__init__(term.ray.geometry)
-        if iterations < 1 or memory < 0 or blocks < 0:
-            raise InputError(f"model.iterations={iterations}, memory={memory}, blocks={blocks}: expected at least 1, 0 and 0")
-        self.term, self.start, self.memory, self.skip = term, start, memory, skip
-        self.family = family
-        self.cells = nn.ModuleList(
-            Cell(family, 2 + memory, 1 + memory, [block(field(family)) for _ in range(blocks)]) for _ in range(iterations)
-        )
-        for cell in self.cells:
-            initialisation(cell)
+        if iterations < 1 or memory < 0:
+            raise InputError(f"model.iterations={iterations}, model.memory={memory}: expected at least 1 and 0")
+        self.term, self.start, self.family, self.memory, self.iterations = term, start, family, memory, iterations
+        make_block = partial(block, partial(field, family))
+        self.cells = nn.ModuleList(cell(family, make_block, memory) for _ in range(1 if shared else iterations))
+        for one in self.cells:
+            initialisation(one)
 
     @property
     def ray(self) -> RayTransform:
@@ -71,8 +69,6 @@ class Unrolled(Model):
         self.geometry.check(y)
         x = self.start(y)
         s = x.new_zeros(len(x), self.memory, *x.shape[2:])
-        for cell in self.cells:
-            gradient = self.term.gradient(x, y)
-            step = self.skip * torch.cat([x - gradient, s], dim=1)
-            x, s = (step + cell(torch.cat([x, gradient, s], dim=1))).split([1, self.memory], dim=1)
+        for k in range(self.iterations):
+            x, s = self.cells[k % len(self.cells)](x, self.term.gradient(x, y), s)
         return x

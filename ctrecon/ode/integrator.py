@@ -1,13 +1,45 @@
-"""Explicit Runge-Kutta methods as data (Butcher tableaux)."""
+"""Integrators: how a step along a field is made. Explicit Runge-Kutta methods are data (Butcher tableaux)."""
 
-from collections.abc import Callable
+import abc
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
+from torch import Tensor
+
+from ctrecon.errors import InputError
+from ctrecon.ode.field import VectorField
 from ctrecon.shapes import Features
+
+Step = tuple[VectorField, int | float | Tensor]  # the field, and for how long
+
+
+class Integrator(abc.ABC):
+    """A one-step method for z' = f(z).
+
+    Attributes:
+        order: Order of convergence for smooth fields.
+    """
+
+    order: int
+
+    @abc.abstractmethod
+    def step(self, field: VectorField, state: Features, h: int | float | Tensor) -> Features:
+        """One step of length h."""
+
+    def check(self, field: VectorField, steps: int) -> None:  # noqa: B027
+        """Raises InputError where that many steps of the method do not fit the field."""
+
+    def flow(self, steps: Sequence[Step], state: Features) -> Features:
+        """One step after another."""
+        for field, h in steps:
+            state = self.step(field, state, h)
+        return state
 
 
 @dataclass(frozen=True)
-class Tableau:
+class Tableau(Integrator):
     """An explicit Runge-Kutta method: stage i sees z + h sum_j a_ij k_j, the step is h sum_i b_i k_i.
 
     Attributes:
@@ -22,12 +54,33 @@ class Tableau:
     a: tuple[tuple[float, ...], ...]
     b: tuple[float, ...]
 
-    def step(self, field: Callable[[Features], Features], z: Features, h: float) -> Features:
-        """One step of length h from z."""
+    def step(self, field: VectorField, state: Features, h: int | float | Tensor) -> Features:
         slopes = []
         for row in self.a:
-            slopes.append(field(z + h * sum(w * k for w, k in zip(row, slopes, strict=True) if w)))
-        return z + h * sum(w * k for w, k in zip(self.b, slopes, strict=True) if w)
+            slopes.append(field(state + h * sum(w * k for w, k in zip(row, slopes, strict=True) if w)))
+        return state + h * sum(w * k for w, k in zip(self.b, slopes, strict=True) if w)
+
+    def check(self, field: VectorField, steps: int) -> None:
+        if field.at_rest and len(self.b) == steps == 1:
+            raise InputError(
+                f"one explicit Euler step does not fit field={word(field)}, which starts at rest: features would stay where they are; "
+                "say block.steps=2, or integrator=leapfrog"
+            )
+
+    @cached_property
+    def contractivity(self) -> float:
+        """r such that steps of h <= 2 r / L never expand, where f is minus the gradient of a convex function with L-Lipschitz gradient.
+
+        The largest r for which B A + A^T B - b b^T + B / r is positive semidefinite, B = diag(b); it needs positive weights.
+
+        Source: Dahlquist and Jeltsch, BIT 46 (2006) 51, generalized disks of contractivity.
+        """
+        b = np.array(self.b)
+        a = np.array([[*row, *[0.0] * (len(b) - len(row))] for row in self.a])
+        if (b <= 0).any():
+            return 0.0
+        scaled = (b[:, None] * a + (b[:, None] * a).T - np.outer(b, b)) / np.sqrt(np.outer(b, b))
+        return float(-1 / np.linalg.eigvalsh(scaled)[0])
 
 
 def euler() -> Tableau:
@@ -43,3 +96,8 @@ def heun() -> Tableau:
 def rk4() -> Tableau:
     """The classical method of Runge and Kutta."""
     return Tableau(order=4, a=((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), b=(1 / 6, 1 / 3, 1 / 3, 1 / 6))
+
+
+def word(thing: object) -> str:
+    """The word by which the configuration calls a class."""
+    return "".join("_" * (k > 0 and letter.isupper()) + letter.lower() for k, letter in enumerate(type(thing).__name__))

@@ -8,14 +8,13 @@ import pytest
 import torch
 from conftest import experiment
 
-from ctrecon.build import make
 from ctrecon.conv.convolution import PADDING
 from ctrecon.errors import InputError
 from ctrecon.models.initialisation import isotropic_
 
 
 def family(conv, *words):
-    return make(experiment(f"conv={conv}", *words).config["conv"])
+    return experiment(f"conv={conv}", *words).family()
 
 
 def layers(f):
@@ -95,7 +94,16 @@ def test_training_mode_changes_nothing(conv):
     assert set(dict(layer.named_parameters())) == {"weight", "bias"}
 
 
-DEGREES = {"plain": 9.0, "c1": 6.0, "c2": 3.0, "c4": 1.5, "c8": 0.75, "d4": 0.75, "p4": 2.25}  # per pair of channels
+DEGREES = {
+    "plain": 9.0,
+    "c1": 6.0,
+    "c2": 3.0,
+    "c4": 1.5,
+    "c4_wide": 1.5,
+    "c8": 0.75,
+    "d4": 0.75,
+    "p4": 2.25,
+}  # per pair of channels
 
 
 def test_degrees_of_freedom(conv):
@@ -112,9 +120,57 @@ def test_bad_values_are_refused(conv):
             family(conv, "conv.channels=15")
 
 
-def test_full_basis_is_that_of_3_by_3():
-    with pytest.raises(InputError, match="kernel"):
-        family("p4", "conv.kernel=5")
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+@pytest.mark.parametrize("layer", ["lift", "conv", "project"])
+def test_full_basis_holds_every_equivariant_filter(kernel, layer):
+    """Averaging any filter over the group leaves one in the span, and as many are independent as there are weights."""
+    f = family("p4", f"conv.kernel={kernel}", "conv.channels=4")
+    made = f.conv() if layer == "conv" else getattr(f, layer)(1)
+    matrix = torch.stack([made.expand(unit).flatten() for unit in torch.eye(made.weight.numel())], 1)
+    assert torch.linalg.matrix_rank(matrix) == made.weight.numel()
+    free = torch.randn(made.filter().shape)
+    average = torch.zeros_like(free)
+    for g in range(4):
+        moved = free.rot90(g, (2, 3))
+        moved = moved.roll(g, 0) if moved.shape[0] == 4 else moved
+        average += moved.roll(g, 1) if moved.shape[1] == 4 else moved
+    assert torch.linalg.lstsq(matrix, average.flatten()[:, None]).solution.shape[0] == made.weight.numel()
+    fitted = matrix @ torch.linalg.lstsq(matrix, average.flatten()[:, None]).solution
+    torch.testing.assert_close(fitted[:, 0], average.flatten(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("kernel", [5, 7])
+def test_wider_filters_turn_too(conv, kernel):
+    f = family(conv, f"conv.kernel={kernel}")
+    if f.rotations % 4 == 0:
+        inner, z = layers(f)[1], torch.randn(1, f.width, 9, 9)
+        torch.testing.assert_close(inner(f.turn(z)), f.turn(inner(z)), rtol=0, atol=2e-5)
+
+
+def test_filters_are_those_of_the_library():
+    """The basis of one pair of fields, spread over all pairs, is escnn's expansion of all."""
+    for conv in ("c4", "d4"):
+        for layer in layers(family(conv)):
+            expansion = layer._escnn(layer.fields, 3).basisexpansion
+            torch.testing.assert_close(layer.filter(), expansion(layer.weight).reshape(layer.filter().shape))
+
+
+def test_layers_share_no_state():
+    one, other = (layers(family("c4"))[1] for _ in range(2))
+    one.double()
+    assert other.filter().dtype == torch.float32
+
+
+def test_wide_control_has_the_parameters_of_the_ordinary_model():
+    counts = {}
+    for words in (("plain",), ("c4_wide",), ("plain", "conv.channels=96"), ("c4_wide", "conv.channels=244")):
+        f = family(
+            words[0],
+            f"conv.channels={words[1].split('=')[1]}" if words[1:] else f"conv.channels={32 if words[0] == 'plain' else 80}",
+        )
+        counts[words] = 8 * sum(p.numel() for layer in (f.lift(7), f.conv(), f.project(6)) for p in layer.parameters())
+    assert counts["plain", "conv.channels=96"] == 754_992 and counts["c4_wide", "conv.channels=244"] == 753_520
+    assert counts["c4_wide",] == pytest.approx(counts["plain",], rel=0.03)
 
 
 def test_groups_are_built_on_a_fresh_machine():

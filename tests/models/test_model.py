@@ -1,5 +1,7 @@
 """Contract of a model: sinogram in, image out, and the whole reconstruction turns with the object."""
 
+import itertools
+
 import pytest
 import torch
 from conftest import experiment
@@ -16,7 +18,7 @@ def sinogram(e, batch=1):
 def alive(model):
     """The model with its last layers as large as the others, as after training."""
     for cell in getattr(model, "cells", []):
-        cell.project.weight.data *= 300
+        cell.quieten(300)
     return model
 
 
@@ -53,9 +55,17 @@ def test_every_start_refuses_another_geometry(start):
             m(torch.zeros(shape))
 
 
-def test_every_parameter_learns(conv, field, integrator, data_term):
-    e = experiment(f"conv={conv}", f"field={field}", f"integrator={integrator}", f"data_term={data_term}", "block.time=0.1")
-    m = alive(e.model())
+def fitting(*words):
+    """The experiment and its model, or None where the parts do not fit each other."""
+    try:
+        e = experiment(*words)
+        return e, alive(e.model())
+    except InputError as error:
+        assert "does not fit" in str(error)
+        return None
+
+
+def every_parameter_learns(e, m):
     m(sinogram(e)).square().sum().backward()
     for name, p in m.named_parameters():
         assert p.grad is not None and p.grad.isfinite().all(), name
@@ -63,10 +73,24 @@ def test_every_parameter_learns(conv, field, integrator, data_term):
         assert p.grad.any(), name
 
 
+def test_every_family_and_field_learns(conv, field):
+    every_parameter_learns(*fitting(f"conv={conv}", f"field={field}", "block.time=0.1", "block.steps=2"))
+
+
+def test_every_integrator_and_data_term_learns(field, integrator, data_term):
+    made = fitting(f"field={field}", f"integrator={integrator}", f"data_term={data_term}", "block.time=0.1")
+    if made:
+        every_parameter_learns(*made)
+
+
 def test_whole_reconstruction_turns_with_the_object(conv, field, integrator):
-    e = experiment(f"conv={conv}", f"field={field}", f"integrator={integrator}", "block.time=0.1")
-    m = alive(e.model())
-    error = equivariance_error(m, sinogram(e), e.geometry.turn)
+    """Every family, field and integrator that fit each other: exactly for those that carry quarter turns, not for the others."""
+    made = fitting(f"conv={conv}", f"field={field}", f"integrator={integrator}", "block.time=0.1", "model.iterations=1")
+    if not made:
+        return
+    e, m = made
+    with torch.no_grad():
+        error = equivariance_error(m, sinogram(e), e.geometry.turn)
     if m.family.rotations % 4 == 0:
         assert error < 1e-5
     else:
@@ -125,3 +149,70 @@ def test_paper_is_the_published_iteration():
         z = z + leaky(conv(z, cell.blocks[0].field.K), 0.01)
         x, s = conv(z, cell.project).split([1, 5], dim=1)
     torch.testing.assert_close(m(y), x)
+
+
+AVERAGED = ["cell=averaged", "block=nonexpansive", "field=gradient_flow", "model.memory=0", "model.shared=true", "block.time=10"]
+
+
+def test_averaged_cells_never_expand(conv):
+    """Not even against an adversary who climbs along the growth of pairs, at two image sizes."""
+    m = experiment(f"conv={conv}", *AVERAGED).model().eval()
+    cell = m.cells[0]
+    with torch.no_grad():
+        cell.root.fill_(2.0)
+        for layer in cell.convolutions():
+            layer.bias.normal_()
+    for size in (16, 23):
+        zero = torch.zeros(1, 1, size, size)
+        u, d = torch.randn(1, 1, size, size), torch.randn(1, 1, size, size)
+        for _ in range(10):
+            u, d = u.requires_grad_(), (d / d.norm()).detach().requires_grad_()
+            growth = (cell(u + d, zero, zero[:, :0])[0] - cell(u, zero, zero[:, :0])[0]).norm()
+            assert growth <= 1.0001
+            climb_u, climb_d = torch.autograd.grad(growth, [u, d])
+            u, d = (u + 0.5 * climb_u / climb_u.norm().clamp(min=1e-12)).detach(), (d + climb_d / climb_d.norm()).detach()
+
+
+def test_iterating_an_averaged_cell_converges():
+    """With one cell for all iterations every step is shorter than the one before, down to rounding."""
+    e = experiment("conv=c4", *AVERAGED, "model.iterations=1")
+    m, y = e.model().eval(), sinogram(e)
+    cell = m.cells[0]
+    with torch.no_grad():
+        cell.root.fill_(1.0)
+    x = m.start(y)
+    steps = []
+    with torch.no_grad():
+        for _ in range(60):
+            after = cell(x, m.term.gradient(x, y), x[:, :0])[0]
+            steps.append((after - x).norm().item())
+            x = after
+    above = [step for step in steps if step > 1e-5]
+    assert all(b < a for a, b in itertools.pairwise(above)) and steps[-1] < 1e-6 * steps[0]
+
+
+def test_one_cell_may_serve_all_iterations():
+    few, many = (experiment("model.shared=true", f"model.iterations={n}").model() for n in (2, 5))
+    assert len(few.cells) == len(many.cells) == 1
+    assert sum(p.numel() for p in few.parameters()) == sum(p.numel() for p in many.parameters())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["model.memory=2", "block=nonexpansive", "field=gradient_flow"], "model.memory=0"),
+        (["model.memory=0"], "block=nonexpansive"),
+        (["model.memory=0", "block=nonexpansive", "field=gradient_flow", "normalisation=tv"], "normalisation=none"),
+    ],
+)
+def test_cells_that_may_expand_are_not_averaged(words, told):
+    with pytest.raises(InputError, match=told):
+        experiment("cell=averaged", *words).model()
+
+
+def test_every_activation_and_normalisation_learns(activation, normalisation):
+    e = experiment(f"activation={activation}", f"normalisation={normalisation}", "field=gradient_flow", "block.time=0.1")
+    m = alive(e.model())
+    m(sinogram(e)).square().sum().backward()
+    assert all(p.grad.isfinite().all() and p.grad.any() for p in m.parameters())
+    assert equivariance_error(m, sinogram(e), e.geometry.turn) < 1e-5

@@ -1,0 +1,81 @@
+"""Activations: pointwise nondecreasing functions s. Pointwise maps commute with permutations of channels, hence with the group."""
+
+import abc
+import math
+
+import torch
+from scipy.special import spence
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Activation(nn.Module, abc.ABC):
+    """A nonlinearity s.
+
+    Attributes:
+        slope: A Lipschitz constant of s.
+        pointwise: Whether s acts on each number alone and never falls: then s(K z + b) is pulled back to the gradient of a convex
+            function, and fields built from it keep their promises.
+    """
+
+    slope: float = 1.0
+    pointwise: bool = True
+
+    @abc.abstractmethod
+    def forward(self, z: Tensor) -> Tensor:
+        """s(z)."""
+
+    @abc.abstractmethod
+    def integral(self, z: Tensor) -> Tensor:
+        """S(z) with S' = s, pointwise: what energies are made of. Raises NotImplementedError where s is not pointwise."""
+
+
+class LeakyRelu(Activation):
+    """max(z, 0) + below min(z, 0).
+
+    Args:
+        below: Slope of the negative half, in [0, 1].
+    """
+
+    def __init__(self, below: int | float = 0.01) -> None:
+        super().__init__()
+        self.below = below
+
+    def forward(self, z: Tensor) -> Tensor:
+        return functional.leaky_relu(z, self.below)
+
+    def integral(self, z: Tensor) -> Tensor:
+        return (z.clamp(min=0).square() + self.below * z.clamp(max=0).square()) / 2
+
+
+class Relu(Activation):
+    """max(z, 0)."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return functional.relu(z)
+
+    def integral(self, z: Tensor) -> Tensor:
+        return z.clamp(min=0).square() / 2
+
+
+class Tanh(Activation):
+    """tanh z, smooth and bounded."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.tanh(z)
+
+    def integral(self, z: Tensor) -> Tensor:
+        return z.abs() + torch.log1p(torch.exp(-2 * z.abs())) - math.log(2)  # log cosh z, which overflows for large z
+
+
+class Softplus(Activation):
+    """log(1 + exp z), smooth."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return functional.softplus(z)
+
+    @torch.no_grad()
+    def integral(self, z: Tensor) -> Tensor:
+        """-Li2(-exp z) by scipy, without gradients; where z > 0 by its inversion formula, exp z being too large a number there."""
+        tail = torch.from_numpy(spence(1 + torch.exp(-z.abs()).double().cpu().numpy())).to(z)
+        return torch.where(z > 0, z.square() / 2 + math.pi**2 / 6 + tail, -tail)
