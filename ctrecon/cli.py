@@ -8,6 +8,7 @@ verbs:
   simulate      scan an image: image=FILE out=FILE
   train         fit a model into a run folder, or go on where it stopped; -m sweeps
   evaluate      measure a run on its test images: run=DIR
+  certify       what a trained model promises, and what an adversary finds: run=DIR
   reconstruct   turn a sinogram into an image: sinogram=FILE out=FILE, with run=DIR or model=fbp
   compare       set evaluated runs side by side: runs=[DIR,DIR]
 
@@ -65,7 +66,7 @@ def _help(verb: str) -> None:
     from ctrecon.configure import CONF, groups
 
     print((CONF / f"{verb}.yaml").read_text().split("\nhydra:")[0])
-    if verb in ("train", "show", "simulate", "reconstruct", "evaluate"):
+    if verb in ("train", "show", "simulate", "reconstruct", "evaluate", "certify"):
         print("groups (GROUP=MEMBER; conf/GROUP/MEMBER.yaml lists the options, GROUP.OPTION=VALUE sets one):")
         for group, members in groups().items():
             print(f"  {group:15} {' '.join(members)}")
@@ -113,11 +114,30 @@ def _evaluate(words: list[str]) -> None:
     from ctrecon.launch import evaluate_run
 
     chosen, rest = options("evaluate", words)
-    summary = evaluate_run(chosen.run, rest, list(chosen.turns), chosen.out, chosen.device)
+    summary, claims = evaluate_run(chosen.run, rest, list(chosen.turns), chosen.out, chosen.device, chosen.certificate)
     for turn, metrics in summary["metrics"].items():
         numbers = ", ".join(f"{name} {m['mean']:.4g} [{m['low']:.4g}, {m['high']:.4g}]" for name, m in metrics.items())
         print(f"turned by {turn} degrees: {numbers}")
     print(f"written: {chosen.out or chosen.run}/metrics.csv, metrics.json, examples.h5")
+    if claims:
+        _tell(claims, chosen.out or chosen.run)
+
+
+def _certify(words: list[str]) -> None:
+    from ctrecon.configure import options
+    from ctrecon.launch import certify_run
+
+    chosen, rest = options("certify", words)
+    _tell(certify_run(chosen.run, rest, chosen.image, chosen.out, chosen.device), chosen.out or chosen.run)
+
+
+def _tell(claims: list, folder: str) -> None:
+    """Print a certificate; exit status 1 where a promise is broken."""
+    from ctrecon.report.certificate import as_text
+
+    print(f"{as_text(claims)}\nwritten: {folder}/certificate.json")
+    if any(claim.verdict == "fail" for claim in claims):
+        sys.exit(1)
 
 
 def _reconstruct(words: list[str]) -> None:
@@ -178,6 +198,7 @@ VERBS = {
     "simulate": _simulate,
     "train": _train,
     "evaluate": _evaluate,
+    "certify": _certify,
     "reconstruct": _reconstruct,
     "compare": _compare,
 }

@@ -34,7 +34,7 @@ def demo(out: str, steps: int, device: str) -> None:
             flush=True,
         )
         run = train_run(values | {"run_dir": str(folder / name / "0"), "device": device})
-        evaluate_run(str(run.path), [], [0, 90], None, device)
+        evaluate_run(str(run.path), [], [0, 90], None, device, certificate=False)
     print("\n== a real CT slice (128 x 128, from the pydicom package), of a kind never seen in training ==")
     _real_slice(folder)
     print("\n== 15 test phantoms, upright and turned by 90 degrees ==\n")

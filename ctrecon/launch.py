@@ -1,12 +1,14 @@
-"""From a configuration to a run folder: build the objects, claim the folder, then train or evaluate."""
+"""From a configuration to a run folder: build the objects, claim the folder, then train, evaluate or certify."""
 
 from typing import Any
 
 from ctrecon.build import Experiment, model_of
+from ctrecon.certify import certify
 from ctrecon.configure import what_it_is
 from ctrecon.environment import environment, pick_device
 from ctrecon.errors import InputError
 from ctrecon.evaluate import evaluate, seconds_per_step
+from ctrecon.guarantee.claim import Claim
 from ctrecon.models.tuned import Tuned
 from ctrecon.run import Run
 from ctrecon.train import train
@@ -35,8 +37,22 @@ def train_run(values: dict[str, Any]) -> Run:
     return run
 
 
-def evaluate_run(path: str, words: list[str], turns: list, out: str | None, device: str) -> dict[str, Any]:
-    """Measure a run, on other data where words say so; returns the summary."""
+def certify_run(path: str, words: list[str], image: int, out: str | None, device: str) -> list[Claim]:
+    """Measure what the model of a run promises, on one of its test images; returns the claims."""
+    place = pick_device(device)
+    experiment, model = model_of(path, words)
+    pairs = experiment.pairs("test")
+    if not 0 <= image < len(pairs):
+        raise InputError(f"image={image}: expected one of the {len(pairs)} test images, 0 to {len(pairs) - 1}")
+    results = Run(out or path)
+    with results.claimed():
+        return certify(model, experiment.ray, *pairs.pair(image), results, place)
+
+
+def evaluate_run(
+    path: str, words: list[str], turns: list, out: str | None, device: str, certificate: bool
+) -> tuple[dict[str, Any], list[Claim]]:
+    """Measure a run, on other data where words say so; returns the summary, and the claims of a certificate if one is wanted."""
     if not turns or any(isinstance(turn, bool) or not isinstance(turn, int | float) for turn in turns):
         raise InputError(f"turns={turns}: expected angles in degrees, such as turns=[0,90]")
     place = pick_device(device)
@@ -51,4 +67,5 @@ def evaluate_run(path: str, words: list[str], turns: list, out: str | None, devi
     }
     results = Run(out or path)
     with results.claimed():
-        return evaluate(model, pairs, turns, results, identity, place)
+        summary = evaluate(model, pairs, turns, results, identity, place)
+        return summary, certify(model, experiment.ray, *pairs.pair(0), results, place) if certificate else []

@@ -77,7 +77,7 @@ def equivariance_error(model: Callable, y: torch.Tensor, turn: Callable) -> floa
 def transpose_defect(A: RayTransform, seed: int = 0) -> float:
     """|<A x, y> - <x, A^T y>| over |A x| |y| for random x and y, sums in float64."""
     generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(1, 1, *(A.geometry.pixels,) * 2, generator=generator)
-    y = torch.randn(1, 1, *A.geometry.shape, generator=generator)
+    x = torch.randn(1, 1, *(A.geometry.pixels,) * 2, generator=generator).to(A.projector.place.device)
+    y = torch.randn(1, 1, *A.geometry.shape, generator=generator).to(A.projector.place.device)
     Ax, ATy = A(x).double(), A.transpose(y).double()
     return (((Ax * y).sum() - (x * ATy).sum()).abs() / (Ax.norm() * y.norm())).item()

@@ -7,6 +7,7 @@ history.csv          a row a validation
 metrics.csv          a row a test image and turn
 metrics.json         their means with intervals
 examples.h5          some test images: truth, FBP, reconstruction
+certificate.json     what the model promises, and what was measured of it
 environment.json     versions, device, commit, command
 
 Every file appears whole or not at all; a lock, which dies with its process, keeps a second writer out.
@@ -32,6 +33,7 @@ from ctrecon.files.atomic import replacing, write_text
 
 CONFIG, WEIGHTS, RESUME, HISTORY = "config.yaml", "weights.safetensors", "resume.pt", "history.csv"
 METRICS, SUMMARY, EXAMPLES, ENVIRONMENT = "metrics.csv", "metrics.json", "examples.h5", "environment.json"
+CERTIFICATE = "certificate.json"
 
 
 class Run:

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from ctrecon.errors import InputError
 from ctrecon.measure import equivariance_error, transpose_defect
@@ -11,6 +12,7 @@ from ctrecon.models.cell import Cell
 from ctrecon.models.model import Model
 from ctrecon.models.tuned import Tuned
 from ctrecon.models.unrolled import Unrolled
+from ctrecon.ode.block import Block
 from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.stored_matrix import matrix_bytes
 from ctrecon.report.scan import LEGEND, as_text
@@ -51,10 +53,13 @@ def _tried(model: Model) -> dict[str, str]:
     """What a reconstruction costs, and how far it turns with its sinogram."""
     geometry = model.geometry
     y = torch.rand(1, 1, *geometry.shape, generator=torch.Generator().manual_seed(0)) * geometry.fov_m
-    model.eval()(y)  # makes what is made at first use
+    with FlopCounterMode(display=False) as counter:
+        model.eval()(y)  # makes what is made at first use
     began = time.perf_counter()
     model(y)
     lines = {"one image": f"{time.perf_counter() - began:.2g} s on this machine's CPU"}
+    if counter.get_total_flops():
+        lines["one image"] += f", {counter.get_total_flops() / 2e9:.3g} billion multiplications in convolutions"
     try:
         error = equivariance_error(model, y, geometry.turn)
     except InputError:
@@ -77,20 +82,29 @@ def _symmetry(geometry: Geometry) -> str:
 
 def _network(model: Unrolled) -> dict[str, str]:
     family, cell = model.family, model.cells[0]
-    counts = ", ".join(f"{layer.weight.numel() + layer.bias.numel():,}" for layer in cell.convolutions())
+    layers = cell.convolutions()
+    counts = ", ".join(f"{layer.weight.numel() + layer.bias.numel():,}" for layer in layers)
+    free, taps = (sum(f(layer) for layer in layers) for f in (lambda k: k.weight.numel(), lambda k: k.filter().numel()))
     return {
         "features": f"{type(family).__name__}, {family.width} channels, rotations: {family.rotations}",
-        "cell": f"{counts} parameters a convolution; {len(model.cells)} cells, memory {model.memory}",
+        "cell": f"{type(cell).__name__}, {counts} parameters a convolution; {len(model.cells)} cells for {model.iterations} iterations, "
+        f"memory {model.memory}",
+        "filters": f"{free:,} degrees of freedom of {taps:,} ordinary ones a cell ({100 * free / taps:.3g} %)",
         "block": _block(cell, model.geometry.pixels),
     }
 
 
 def _block(cell: Cell, pixels: int) -> str:
-    if not len(cell.blocks):
+    """What flows in a cell, and how far its steps are from where they lose stability."""
+    blocks, grid = [m for m in cell.modules() if isinstance(m, Block)], min(pixels, 64)  # norms hardly grow beyond, and cost more
+    if not blocks:
         return "none"
-    block, grid = cell.blocks[0], min(pixels, 64)  # norms hardly grow beyond, and cost more
-    step = block.time / block.steps
+    block = blocks[0].eval()
+    kinds = f"{len(blocks)} {type(block).__name__} of {type(block.field).__name__}"
+    lengths = [float(h) for _, h in block.plan()]
+    rate = max(h * field.rate((grid, grid)) for field, h in block.plan())
     return (
-        f"{len(cell.blocks)} of {type(block.field).__name__}, {block.steps} steps of {step:g} (order {block.integrator.order}); "
-        f"step times Lipschitz constant {step * block.field.rate((grid, grid)):.3g} on {grid} x {grid}"
+        f"{kinds}, {block.steps} steps of {max(lengths):.3g} (order {block.integrator.order}), "
+        f"{'one field for all' if len(block.fields) == 1 else 'each its own field'}; "
+        f"step times Lipschitz constant {rate:.3g} on {grid} x {grid}"
     )

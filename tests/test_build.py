@@ -39,7 +39,7 @@ NEEDS = {  # what a member asks for when it is chosen alone
     ("integrator", "leapfrog"): ["field=hamiltonian"],
     ("block", "nonexpansive"): ["field=gradient_flow"],
     ("block", "reversible"): ["field=hamiltonian", "integrator=leapfrog"],
-    ("cell", "averaged"): ["block=nonexpansive", "field=gradient_flow", "model.memory=0"],
+    ("cell", "averaged"): ["model.memory=0", "block=nonexpansive", "field=gradient_flow"],
 }
 
 

@@ -50,9 +50,9 @@ def workplace(tmp_path_factory):
         cwd=here,
     )
     assert out.count("done, best validation") == 4
-    ok("evaluate", "run=runs/s-plain/0", "turns=[0,90]", cwd=here)
+    ok("evaluate", "run=runs/s-plain/0", "turns=[0,90]", "certificate=false", cwd=here)
     for name in ("s-plain/1", "s-c4/0", "s-c4/1"):
-        inside("evaluate", f"run=runs/{name}", "turns=[0,90]", cwd=here)
+        inside("evaluate", f"run=runs/{name}", "turns=[0,90]", "certificate=false", cwd=here)
     ok("simulate", "image=slice.dcm", "geometry=tiny", "noise=poisson_10k", "seed=0", "out=y.npy", cwd=here)
     return here
 
@@ -84,7 +84,9 @@ def test_evaluation_leaves_metrics(workplace):
 
 def test_evaluation_on_another_file_goes_elsewhere(workplace):
     before = (workplace / "runs/s-c4/0/metrics.csv").read_text()
-    inside("evaluate", "run=runs/s-c4/0", "data.file=other.h5", "turns=[0,90,30]", "out=elsewhere", cwd=workplace)
+    inside(
+        "evaluate", "run=runs/s-c4/0", "data.file=other.h5", "turns=[0,90,30]", "out=elsewhere", "certificate=false", cwd=workplace
+    )
     assert (workplace / "elsewhere/metrics.csv").read_text().count("\nQ") == 0
     assert len((workplace / "elsewhere/metrics.csv").read_text().splitlines()) == 1 + 3 * 5
     assert (workplace / "runs/s-c4/0/metrics.csv").read_text() == before
@@ -113,7 +115,7 @@ def test_a_single_run_has_a_table_too(workplace, capsys):
 
 
 def test_runs_of_different_test_sets_are_not_compared(workplace, capsys):
-    inside("evaluate", "run=runs/s-c4/0", "data.file=other.h5", "turns=[0,90]", "out=foreign/0", cwd=workplace)
+    inside("evaluate", "run=runs/s-c4/0", "data.file=other.h5", "turns=[0,90]", "out=foreign/0", "certificate=false", cwd=workplace)
     with pytest.raises(SystemExit):
         inside("compare", "runs=[runs/s-plain,foreign/0]", "out=table2", cwd=workplace)
     assert "another test set" in capsys.readouterr().err and not (workplace / "table2").exists()

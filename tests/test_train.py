@@ -11,10 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ctrecon.build import model_of
 from ctrecon.configure import compose, plain
 from ctrecon.errors import InputError
 from ctrecon.launch import train_run
-from ctrecon.run import HISTORY, WEIGHTS
+from ctrecon.ode.block import Block
+from ctrecon.run import HISTORY, WEIGHTS, Run
 from ctrecon.train import Fit, _indices
 
 WORDS = ["experiment=smoke", "data.size=32"]
@@ -71,6 +73,54 @@ def test_every_epoch_sees_every_pair_once():
 def test_impossible_fits_are_refused(values):
     with pytest.raises(InputError, match="fit"):
         Fit(**values)
+
+
+STATEFUL = {
+    "nonexpansive": ["field=gradient_flow", "block=nonexpansive", "block.time=10"],  # directions of norms
+    "averaged": ["cell=averaged", "field=gradient_flow", "block=nonexpansive", "model.memory=0", "optimizer=stiefel"],
+    "relativistic": ["optimizer=relativistic", "fit.lr=0.1", "field=hamiltonian", "integrator=leapfrog", "block=reversible"],
+    "varying": ["block.shared=false", "block.steps=2", "fit.time_regularisation=0.01", "optimizer=adamw"],
+}
+
+
+@pytest.mark.parametrize("name", STATEFUL)
+def test_resumed_ends_as_if_never_stopped(name, tmp_path, monkeypatch):
+    """Stopped after its first validation: weights, and what is kept beside them, are the same to the last bit."""
+    words = [*STATEFUL[name], "fit.steps=6", "fit.validate_every=2"]
+    whole = fitted(tmp_path / "whole", *words)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(run, state, save=Run.save_state):
+        save(run, state)
+        raise Stopped
+
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(Run, "save_state", stop)
+        fitted(tmp_path / "stopped", *words)
+    resumed = fitted(tmp_path / "stopped", *words)
+    ends = [run.load_state() for run in (whole, resumed)]
+    assert ends[0]["step"] == ends[1]["step"] == 6 and ends[0]["buffers"].keys() == ends[1]["buffers"].keys()
+    for one, other in zip(ends[0]["parameters"], ends[1]["parameters"], strict=True):
+        assert torch.equal(one, other)
+    assert all(torch.equal(ends[0]["buffers"][key], ends[1]["buffers"][key]) for key in ends[0]["buffers"])
+    if name in ("nonexpansive", "averaged"):
+        assert any("directions" in key for key in ends[0]["buffers"])
+
+
+def test_time_regularisation_makes_weights_change_less(tmp_path):
+    words = ["block.shared=false", "block.steps=3", "fit.steps=30", "fit.validate_every=30", "fit.lr=0.01"]
+    rough = []
+    for weight in (0.0, 10.0):
+        run = fitted(tmp_path / str(weight), *words, f"fit.time_regularisation={weight}")
+        model = model_of(str(run.path), [])[1]
+        rough.append(sum(block.roughness().item() for block in model.modules() if isinstance(block, Block)))
+    assert rough[1] < 0.5 * rough[0]
+    with pytest.raises(InputError, match=r"block\.shared=false"):
+        fitted(tmp_path / "c", "fit.time_regularisation=1.0")
+    with pytest.raises(InputError, match="time_regularisation"):
+        Fit(time_regularisation=-1.0)
 
 
 def test_killed_at_random_moments_ends_with_the_same_weights(tmp_path):

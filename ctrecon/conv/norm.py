@@ -16,7 +16,7 @@ TOLERANCE = 1e-5  # of the squared norm, relative
 
 
 @torch.no_grad()
-def top_singular(linear: LinearMap, transpose: LinearMap, z: Tensor) -> tuple[Tensor, float]:
+def top_singular(linear: LinearMap, transpose: LinearMap, z: Tensor, tolerance: float = TOLERANCE) -> tuple[Tensor, float]:
     """The top right singular vector of a linear map, and the norm, by Lanczos' method (ARPACK) from z.
 
     Power iteration takes hundreds of products where singular values lie close, as those of convolutions on large grids do, and
@@ -27,7 +27,7 @@ def top_singular(linear: LinearMap, transpose: LinearMap, z: Tensor) -> tuple[Te
         return transpose(linear(torch.from_numpy(vector.reshape(z.shape)).to(z))).flatten().cpu().double().numpy()
 
     operator = LinearOperator((z.numel(), z.numel()), matvec=square, dtype=np.float64)
-    values, vectors = eigsh(operator, k=1, which="LA", v0=z.flatten().cpu().double().numpy(), tol=TOLERANCE)
+    values, vectors = eigsh(operator, k=1, which="LA", v0=z.flatten().cpu().double().numpy(), tol=tolerance)
     return torch.from_numpy(vectors[:, 0].reshape(z.shape)).to(z), float(np.sqrt(max(values[0], 0)))
 
 

@@ -23,6 +23,14 @@ class Auto(Projector):
         super().__init__(geometry)
         self._chosen: dict[tuple[torch.device, torch.dtype], Projector] = {}
 
+    @property
+    def symmetric_to(self) -> float:
+        return self.chosen().symmetric_to
+
+    @property
+    def transposed_to(self) -> float | None:
+        return self.chosen().transposed_to
+
     def forward(self, x: Tensor) -> Tensor:
         return self.chosen()(x)
 

@@ -21,6 +21,8 @@ from ctrecon.physics.projector import Projector
 class Cuda(Projector):
     """ASTRA's CUDA projection and back-projection, in float32. Its use raises InputError where there is no CUDA."""
 
+    symmetric_to, transposed_to = 1e-4, None
+
     def __init__(self, geometry: Geometry) -> None:
         super().__init__(geometry)
         self._projectors: dict[int, int] = {}  # by the number of slices

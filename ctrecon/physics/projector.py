@@ -16,7 +16,14 @@ class Projector(nn.Module, abc.ABC):
 
     Args:
         geometry: The scan.
+
+    Attributes:
+        symmetric_to: How far, relative to the largest value, the turns and mirrors of the geometry may be missed.
+        transposed_to: How far <A x, y> and <x, A^T y> may differ, relative to |A x| |y|; None: this is no transpose.
     """
+
+    symmetric_to: float
+    transposed_to: float | None
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()

@@ -34,6 +34,8 @@ LAYOUT = 2  # of them: another number makes all anew
 class StoredMatrix(Projector):
     """In float32 or float64, on a CPU or a GPU; each direction is made when first asked for, and kept on disk between runs."""
 
+    symmetric_to, transposed_to = 1e-5, 1e-6
+
     def __init__(self, geometry: Geometry) -> None:
         super().__init__(geometry)
         self.group = len(geometry.moves())

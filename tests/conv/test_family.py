@@ -166,7 +166,7 @@ def test_wide_control_has_the_parameters_of_the_ordinary_model():
     for words in (("plain",), ("c4_wide",), ("plain", "conv.channels=96"), ("c4_wide", "conv.channels=244")):
         f = family(
             words[0],
-            f"conv.channels={words[1].split('=')[1]}" if words[1:] else f"conv.channels={32 if words[0] == 'plain' else 80}",
+            f"conv.channels={words[1].split('=')[1]}" if words[1:] else f"conv.channels={32 if words[0] == 'plain' else 88}",
         )
         counts[words] = 8 * sum(p.numel() for layer in (f.lift(7), f.conv(), f.project(6)) for p in layer.parameters())
     assert counts["plain", "conv.channels=96"] == 754_992 and counts["c4_wide", "conv.channels=244"] == 753_520

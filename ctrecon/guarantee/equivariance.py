@@ -1,0 +1,54 @@
+"""Equivariance: turning what goes in turns what comes out."""
+
+from collections.abc import Iterator
+
+import torch
+
+from ctrecon.data.scanner import rotate
+from ctrecon.errors import InputError
+from ctrecon.guarantee.claim import Claim, Subject, worst
+from ctrecon.guarantee.walk import Stop, walk
+from ctrecon.measure import equivariance_error
+from ctrecon.models.unrolled import Unrolled
+from ctrecon.shapes import Image
+
+EXACT = 1e-5  # of the largest value: rounding in float32
+ANGLES = (15, 30, 45, 60, 75)  # degrees; the grid does not map to itself
+
+
+@torch.no_grad()
+def claims(subject: Subject) -> Iterator[Claim]:
+    """Each cell and the whole reconstruction at 90 degrees, and the whole reconstruction at other angles."""
+    model = subject.model
+    promised = isinstance(model, Unrolled) and model.family.rotations % 4 == 0
+    theory = "turns by 90 degrees pass through" if promised else ""
+    if isinstance(model, Unrolled):
+        cells = [_cell(stop, theory) for stop in walk(model, subject.y)]
+        yield worst(cells)
+    try:
+        error = equivariance_error(model, subject.y, model.geometry.turn)
+        bound = max(EXACT, subject.ray.projector.symmetric_to) if promised else None
+        yield Claim("equivariance", "whole reconstruction, 90 degrees", theory, error, bound)
+    except InputError:  # this scan has no quarter turn
+        pass
+    for angle in ANGLES:
+        yield Claim("equivariance", f"whole reconstruction, {angle} degrees", "", _turned(subject, angle))
+
+
+def _cell(stop: Stop, theory: str) -> Claim:
+    turn = lambda t: t.rot90(1, (-2, -1))  # noqa: E731
+    x, s = stop.cell(stop.x, stop.gradient, stop.s)
+    turned = stop.cell(turn(stop.x), turn(stop.gradient), turn(stop.s))
+    error = max(((a - turn(b)).abs().max() / b.abs().max()).item() for a, b in zip(turned, (x, s), strict=True) if b.any())
+    return Claim("equivariance", f"{stop.name}, 90 degrees", theory, error, EXACT if theory else None)
+
+
+def _turned(subject: Subject, angle: int) -> float:
+    """Largest difference on the disk that every turn keeps, over the largest value: noise-free scans of the image and of its turn."""
+    one, other = (subject.model(subject.ray(rotate(subject.truth, by))) for by in (0, angle))
+    return ((other - rotate(one, angle)) * _disk(one)).abs().max().item() / one.abs().max().item()
+
+
+def _disk(x: Image) -> Image:
+    axis = (torch.arange(x.shape[-1], device=x.device) + 0.5) / x.shape[-1] * 2 - 1
+    return (axis[:, None] ** 2 + axis**2 < 0.9**2).to(x)[None, None]

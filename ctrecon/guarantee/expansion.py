@@ -1,0 +1,89 @@
+"""Lipschitz bounds: how far a map brings two inputs apart, at most."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from ctrecon.conv.activation import Activation
+from ctrecon.guarantee.claim import Claim, Subject, worst
+from ctrecon.guarantee.search import Map, activated, largest_growth, local_growth
+from ctrecon.guarantee.walk import blocks, resized, walk
+from ctrecon.models.averaged import Averaged
+from ctrecon.models.unrolled import Unrolled
+from ctrecon.ode.block import Block
+from ctrecon.ode.gradient_flow import GradientFlow
+from ctrecon.ode.integrator import euler
+from ctrecon.ode.nonexpansive import Nonexpansive
+from ctrecon.physics.data_term import LeastSquares
+
+ROUNDING = 1e-4
+GRID = 64  # pixels at most: norms hardly grow beyond, and searches cost more
+
+
+def claims(subject: Subject) -> Iterator[Claim]:
+    """Blocks and averaged cells under an adversary, at two image sizes; other blocks near the features that the image has there."""
+    if not isinstance(subject.model, Unrolled):
+        return
+    pixels = min(subject.model.geometry.pixels, GRID)
+    found: dict[str, list[Claim]] = {}
+    for stop in walk(subject.model, subject.y):
+        for name, block, z in blocks(stop):
+            sizes = (pixels, 3 * pixels // 4) if _bound(block, z) else (pixels,)
+            for size in sizes:
+                found.setdefault(f"blocks {size}", []).append(_block(f"{name}, {size} x {size}", block, resized(z, size)))
+        if isinstance(stop.cell, Averaged):
+            for size in (pixels, 3 * pixels // 4):
+                u = resized(stop.x, size)
+                cell = lambda v, cell=stop.cell: cell(v, torch.zeros_like(v), v[:, :0])[0]  # noqa: E731
+                claim = _promised(f"{stop.name}, {size} x {size}", cell, _units(stop.cell), u, 1.0)
+                found.setdefault(f"cells {size}", []).append(claim)
+    yield from (worst(like) for like in found.values())
+    if isinstance(subject.model.cells[0], Averaged) and len(subject.model.cells) == 1:
+        yield _iteration(subject.model, subject.y)
+
+
+def _block(name: str, block: Block, z: Tensor) -> Claim:
+    bound = _bound(block, z)
+    if bound is None:
+        return Claim("expansion", f"{name}, at these features", "", local_growth(block, z)[1])
+    return _promised(name, block, _units(block), z, bound)
+
+
+def _promised(name: str, f: Map, units: list[Activation], z: Tensor, bound: float) -> Claim:
+    noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(0)).to(z)
+    starts = [z, z.std().clamp(min=1e-3) * noise, activated(f, units, noise)]
+    return Claim("expansion", name, f"never more than {bound:.4g}", largest_growth(f, starts), bound * (1 + ROUNDING))
+
+
+@torch.no_grad()
+def _bound(block: Block, z: Tensor) -> float | None:
+    """The Lipschitz constant that theory gives the block on the grid of z, if it gives one."""
+    if isinstance(block, Nonexpansive):
+        return 1.0
+    if isinstance(block.field, GradientFlow) and block.field.potential.activation.pointwise and block.integrator == euler():
+        bound = 1.0
+        for field, h in block.plan():  # z - h V'(z), whose Jacobian has eigenvalues between 1 - h rate and 1
+            bound *= max(1.0, float(h) * field.rate(tuple(z.shape[2:])) - 1)
+        return bound
+    return None
+
+
+def _units(module: torch.nn.Module) -> list[Activation]:
+    return [m for m in module.modules() if isinstance(m, Activation)]
+
+
+@torch.no_grad()
+def _iteration(model: Unrolled, y: Tensor) -> Claim:
+    """The longest step of the one cell's iteration over the one before it, as far as rounding lets it see."""
+    cell, x, steps = model.cells[0], model.start(y), []
+    for _ in range(40):
+        after = cell(x, model.term.gradient(x, y), x[:, :0])[0]
+        steps.append((after - x).norm().item())
+        x = after
+    seen = [step for step in steps if step > 1e-5 * x.norm().item()]
+    ratio = max((b / a for a, b in pairwise(seen)), default=0.0)
+    promised = isinstance(model.term, LeastSquares) and model.term.normalised
+    theory = "never longer, so that iterating converges" if promised else ""
+    return Claim("expansion", "a step of the iteration over the one before", theory, ratio, 1 + ROUNDING if promised else None)
