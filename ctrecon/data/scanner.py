@@ -59,7 +59,7 @@ def rotate(x: Image, degrees: int | float) -> Image:
     x = x.rot90(int(quarters) % 4, (-2, -1))
     if rest == 0:
         return x
-    angle = torch.tensor(np.deg2rad(rest), dtype=x.dtype)
+    angle = torch.tensor(np.deg2rad(rest), dtype=x.dtype, device=x.device)
     # Rows of the inverse map in (column, row) coordinates; rows grow downwards.
     turn = torch.stack([torch.stack([angle.cos(), -angle.sin(), angle * 0]), torch.stack([angle.sin(), angle.cos(), angle * 0])])
     grid = functional.affine_grid(turn[None].expand(len(x), 2, 3), list(x.shape), align_corners=False)

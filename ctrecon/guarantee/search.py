@@ -14,10 +14,16 @@ COARSE = 1e-3  # of local growth, relative: it only chooses where to climb
 
 
 def local_growth(f: Map, z: Tensor, tolerance: float = COARSE) -> tuple[Tensor, float]:
-    """The direction in which f grows most at z, and by how much: the largest singular value of its Jacobian."""
+    """The direction in which f grows most at z, and by how much: the largest singular value of its Jacobian.
+
+    Raises:
+        NotImplementedError: f has no derivatives.
+    """
     with torch.enable_grad():
         z = z.detach().requires_grad_()
         out = f(z)
+        if not out.requires_grad:
+            raise NotImplementedError("this map has no derivatives")
         u = torch.zeros_like(out, requires_grad=True)
         pulled = torch.autograd.grad(out, z, u, create_graph=True)[0]  # linear in u; its own derivative pushes forward
     forward = lambda v: torch.autograd.grad(pulled, u, v, retain_graph=True)[0]  # noqa: E731

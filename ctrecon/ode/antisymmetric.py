@@ -34,8 +34,7 @@ class Antisymmetric(VectorField):
         return self.K.linear(z) - self.K.transpose(z) - self.damping * z
 
     def forward(self, state: Features) -> Features:
-        # The bias comes with K(z).
-        return self.activation(self.K(state) - self.K.transpose(state) - self.damping * state)
+        return self.activation(self.linear(state) + self.K.shift()[:, None, None])
 
     def rate(self, shape: tuple[int, int]) -> float:
         transpose = lambda z: self.K.transpose(z) - self.K.linear(z) - self.damping * z  # noqa: E731
