@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from ctrecon.guarantee.claim import Claim, Subject, worst
-from ctrecon.guarantee.walk import blocks, walk
-from ctrecon.models.unrolled import Unrolled
+from ctrecon.guarantee.stop import blocks
 from ctrecon.ode.antisymmetric import Antisymmetric
 from ctrecon.shapes import Features
 
@@ -16,12 +15,9 @@ EXACT = 1e-5  # of |z| |L z|
 @torch.no_grad()
 def claims(subject: Subject) -> Iterator[Claim]:
     """Every antisymmetric field: <z, L z> + damping |z|^2, for the features that the image has there."""
-    if not isinstance(subject.model, Unrolled):
-        return
     found = [
         Claim("antisymmetry", name, "the linear part only rotates and damps", _defect(field, z), EXACT)
-        for stop in walk(subject.model, subject.y)
-        for name, block, z in blocks(stop)
+        for name, block, z in blocks(subject)
         for field in block.fields
         if isinstance(field, Antisymmetric)
     ]

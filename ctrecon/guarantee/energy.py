@@ -6,8 +6,7 @@ import torch
 
 from ctrecon.conv.activation import Activation
 from ctrecon.guarantee.claim import Claim, Subject, worst
-from ctrecon.guarantee.walk import blocks, resized, walk
-from ctrecon.models.unrolled import Unrolled
+from ctrecon.guarantee.stop import blocks, resized
 from ctrecon.ode.block import Block
 from ctrecon.ode.gradient_flow import GradientFlow
 from ctrecon.ode.nonexpansive import Nonexpansive
@@ -23,16 +22,13 @@ NONLINEAR = 1.02  # what curvature may add to the swing of a linear oscillator
 @torch.no_grad()
 def claims(subject: Subject) -> Iterator[Claim]:
     """Every block with an energy."""
-    if not isinstance(subject.model, Unrolled):
-        return
     found: dict[type, list[Claim]] = {}
-    for stop in walk(subject.model, subject.y):
-        for name, block, z in blocks(stop):
-            if all(s.pointwise for s in block.modules() if isinstance(s, Activation)):
-                if isinstance(block.field, Separable):
-                    found.setdefault(Separable, []).append(_drift(name, block, z))
-                elif isinstance(block.field, GradientFlow):
-                    found.setdefault(GradientFlow, []).append(_descent(name, block, z))
+    for name, block, z in blocks(subject):
+        if all(s.pointwise for s in block.modules() if isinstance(s, Activation)):
+            if isinstance(block.field, Separable):
+                found.setdefault(Separable, []).append(_drift(name, block, z))
+            elif isinstance(block.field, GradientFlow):
+                found.setdefault(GradientFlow, []).append(_descent(name, block, z))
     yield from (worst(like) for like in found.values())
 
 

@@ -7,7 +7,7 @@ import torch
 from ctrecon.data.scanner import rotate
 from ctrecon.errors import InputError
 from ctrecon.guarantee.claim import Claim, Subject, worst
-from ctrecon.guarantee.walk import Stop, walk
+from ctrecon.guarantee.stop import Stop, cells
 from ctrecon.measure import equivariance_error
 from ctrecon.models.unrolled import Unrolled
 from ctrecon.shapes import Image
@@ -22,9 +22,9 @@ def claims(subject: Subject) -> Iterator[Claim]:
     model = subject.model
     promised = isinstance(model, Unrolled) and model.family.rotations % 4 == 0
     theory = "turns by 90 degrees pass through" if promised else ""
-    if isinstance(model, Unrolled):
-        cells = [_cell(stop, theory) for stop in walk(model, subject.y)]
-        yield worst(cells)
+    alone = [_cell(stop, theory) for stop in cells(subject)]
+    if alone:
+        yield worst(alone)
     try:
         error = equivariance_error(model, subject.y, model.geometry.turn)
         bound = max(EXACT, subject.ray.projector.symmetric_to) if promised else None

@@ -9,7 +9,7 @@ from torch import Tensor
 from ctrecon.conv.activation import Activation
 from ctrecon.guarantee.claim import Claim, Subject, worst
 from ctrecon.guarantee.search import Map, activated, largest_growth, local_growth
-from ctrecon.guarantee.walk import blocks, resized, walk
+from ctrecon.guarantee.stop import blocks, cells, resized
 from ctrecon.models.averaged import Averaged
 from ctrecon.models.unrolled import Unrolled
 from ctrecon.ode.block import Block
@@ -24,23 +24,21 @@ GRID = 64  # pixels at most: norms hardly grow beyond, and searches cost more
 
 def claims(subject: Subject) -> Iterator[Claim]:
     """Blocks and averaged cells under an adversary, at two image sizes; other blocks near the features that the image has there."""
-    if not isinstance(subject.model, Unrolled):
-        return
     pixels = min(subject.model.geometry.pixels, GRID)
+    smaller = 3 * pixels // 4
     found: dict[str, list[Claim]] = {}
-    for stop in walk(subject.model, subject.y):
-        for name, block, z in blocks(stop):
-            sizes = (pixels, 3 * pixels // 4) if _bound(block, z) else (pixels,)
-            for size in sizes:
-                found.setdefault(f"blocks {size}", []).append(_block(f"{name}, {size} x {size}", block, resized(z, size)))
-        if isinstance(stop.cell, Averaged):
-            for size in (pixels, 3 * pixels // 4):
-                u = resized(stop.x, size)
-                cell = lambda v, cell=stop.cell: cell(v, torch.zeros_like(v), v[:, :0])[0]  # noqa: E731
-                claim = _promised(f"{stop.name}, {size} x {size}", cell, _units(stop.cell), u, 1.0)
-                found.setdefault(f"cells {size}", []).append(claim)
+    for name, block, z in blocks(subject):
+        for size in (pixels, smaller) if _bound(block, z) else (pixels,):
+            found.setdefault(f"blocks {size}", []).append(_block(f"{name}, {size} x {size}", block, resized(z, size)))
+    averaged = [stop for stop in cells(subject) if isinstance(stop.cell, Averaged)]
+    for stop in averaged:
+        for size in (pixels, smaller):
+            u = resized(stop.x, size)
+            cell = lambda v, cell=stop.cell: cell(v, torch.zeros_like(v), v[:, :0])[0]  # noqa: E731
+            claim = _promised(f"{stop.name}, {size} x {size}", cell, _units(stop.cell), u, 1.0)
+            found.setdefault(f"cells {size}", []).append(claim)
     yield from (worst(like) for like in found.values())
-    if isinstance(subject.model.cells[0], Averaged) and len(subject.model.cells) == 1:
+    if len(averaged) == 1:
         yield _iteration(subject.model, subject.y)
 
 

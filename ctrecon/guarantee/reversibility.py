@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from ctrecon.guarantee.claim import Claim, Subject, worst
-from ctrecon.guarantee.walk import blocks, walk
-from ctrecon.models.unrolled import Unrolled
+from ctrecon.guarantee.stop import blocks
 from ctrecon.ode.block import Block
 from ctrecon.ode.splitting import Splitting
 from ctrecon.shapes import Features
@@ -17,16 +16,9 @@ EXACT = 1e-5  # of the largest state on the way: rounding in float32
 @torch.no_grad()
 def claims(subject: Subject) -> Iterator[Claim]:
     """Every block whose integrator can undo its steps."""
-    if not isinstance(subject.model, Unrolled):
-        return
-    found = [
-        Claim("reversibility", name, "exact", _defect(block, z), EXACT)
-        for stop in walk(subject.model, subject.y)
-        for name, block, z in blocks(stop)
-        if isinstance(block.integrator, Splitting)
-    ]
-    if found:
-        yield worst(found)
+    theory, invertible = "exact", [found for found in blocks(subject) if isinstance(found[1].integrator, Splitting)]
+    if invertible:
+        yield worst([Claim("reversibility", name, theory, _defect(block, z), EXACT) for name, block, z in invertible])
 
 
 def _defect(block: Block, z: Features) -> float:

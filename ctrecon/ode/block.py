@@ -39,6 +39,10 @@ class Block(nn.Module):
         self.integrator, self.time, self.steps = integrator, time, steps
         self.fields = nn.ModuleList(field() for _ in range(1 if shared else steps))
         integrator.check(self.field, steps)
+        self.prepare()
+
+    def prepare(self) -> None:
+        """What a kind of block does beside. Raises InputError where its parts cannot keep its promise."""
 
     @property
     def field(self) -> VectorField:

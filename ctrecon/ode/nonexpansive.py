@@ -1,15 +1,12 @@
 """Blocks that bring no two inputs further apart."""
 
-from collections.abc import Callable
-
 from torch import nn
 
 from ctrecon.conv.norm import NormBound
 from ctrecon.errors import InputError
 from ctrecon.ode.block import Block
-from ctrecon.ode.field import VectorField
 from ctrecon.ode.gradient_flow import GradientFlow
-from ctrecon.ode.integrator import Integrator, Step, Tableau
+from ctrecon.ode.integrator import Step, Tableau
 
 
 class Nonexpansive(Block):
@@ -18,9 +15,6 @@ class Nonexpansive(Block):
     Steps are time / steps long, or as long as the bound allows, with gradients through the norm: where K grows, the flow is
     shortened. `NormBound` holds on every image size, so a trained block is one function whatever the size.
 
-    Args:
-        field, integrator, time, steps, shared: As for Block.
-
     Raises:
         InputError: A field, an integrator or a padding for which there is no such bound.
 
@@ -28,18 +22,10 @@ class Nonexpansive(Block):
     Physica D 463 (2024) 134159.
     """
 
-    def __init__(
-        self,
-        field: Callable[[], VectorField],
-        integrator: Integrator,
-        time: int | float = 1.0,
-        steps: int = 1,
-        shared: bool = True,
-    ) -> None:
-        super().__init__(field, integrator, time, steps, shared)
+    def prepare(self) -> None:
         if not isinstance(self.field, GradientFlow) or not self.field.potential.activation.pointwise:
             raise InputError("block=nonexpansive needs a gradient of a convex function: say field=gradient_flow normalisation=none")
-        if not isinstance(integrator, Tableau) or not integrator.contractivity:
+        if not isinstance(self.integrator, Tableau) or not self.integrator.contractivity:
             raise InputError("block=nonexpansive needs an explicit method with a known bound: say integrator=euler, heun or rk4")
         self.norms = nn.ModuleList(NormBound(field.potential.K) for field in self.fields)
 

@@ -1,14 +1,10 @@
 """Blocks trained with memory that does not grow with their depth."""
 
-from collections.abc import Callable
-
 import torch
 from torch.autograd.function import once_differentiable
 
 from ctrecon.errors import InputError
 from ctrecon.ode.block import Block
-from ctrecon.ode.field import VectorField
-from ctrecon.ode.integrator import Integrator
 from ctrecon.ode.splitting import Splitting
 from ctrecon.shapes import Features
 
@@ -19,25 +15,14 @@ class Reversible(Block):
     Gradients are those of an ordinary block up to the rounding of the reversed steps; they cost one undone step more each. In
     evaluation it is an ordinary block, so that its derivatives have derivatives.
 
-    Args:
-        field, integrator, time, steps, shared: As for Block.
-
     Raises:
         InputError: An integrator whose steps cannot be undone.
 
     Source: Ruthotto and Haber (2020), section 3; Gomez et al., The reversible residual network, NeurIPS 2017.
     """
 
-    def __init__(
-        self,
-        field: Callable[[], VectorField],
-        integrator: Integrator,
-        time: int | float = 1.0,
-        steps: int = 1,
-        shared: bool = True,
-    ) -> None:
-        super().__init__(field, integrator, time, steps, shared)
-        if not isinstance(integrator, Splitting):
+    def prepare(self) -> None:
+        if not isinstance(self.integrator, Splitting):
             raise InputError(
                 "block=reversible needs steps that can be undone: say integrator=leapfrog or symplectic_euler, field=hamiltonian or second_order"
             )
