@@ -1,7 +1,11 @@
-"""Shared fixtures. A contract test runs once for every member of a conf/ group."""
+"""Shared fixtures. A contract test runs once for every member of a conf/ group.
+
+Tests run in two processes, a file in one of them (`-n 0` for one process), each with one thread.
+"""
 
 import copy
 import functools
+import os
 import sys
 from pathlib import Path
 
@@ -20,6 +24,8 @@ from ctrecon.conv.family import ConvFamily
 from ctrecon.models.initialisation import isotropic_
 from ctrecon.ode.field import VectorField
 
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SMALL = ["conv.channels=16", "data.train_size=3", "data.val_size=2", "data.test_size=2"]
 

@@ -26,8 +26,11 @@ def top_singular(linear: LinearMap, transpose: LinearMap, z: Tensor, tolerance: 
     def square(vector: np.ndarray) -> np.ndarray:
         return transpose(linear(torch.from_numpy(vector.reshape(z.shape)).to(z))).flatten().cpu().double().numpy()
 
+    first = square(z.flatten().cpu().numpy())
+    if not np.isfinite(first).all() or not first.any():  # ARPACK takes neither; a map that is zero has every direction
+        return z / z.norm(), float(first.sum())
     operator = LinearOperator((z.numel(), z.numel()), matvec=square, dtype=np.float64)
-    values, vectors = eigsh(operator, k=1, which="LA", v0=z.flatten().cpu().double().numpy(), tol=tolerance)
+    values, vectors = eigsh(operator, k=1, which="LA", v0=first, tol=tolerance)
     return torch.from_numpy(vectors[:, 0].reshape(z.shape)).to(z), float(np.sqrt(max(values[0], 0)))
 
 
@@ -62,7 +65,7 @@ class NormBound(nn.Module):
     Raises:
         InputError: Another padding.
 
-    Source: Ehlich and Zeller, Math. Z. 86 (1964) 41, for the factor.
+    Source: Jetter, Pfander and Zimmermann, The crest factor for trigonometric polynomials I (2001), for the factor.
     """
 
     def __init__(self, layer: Convolution, iterations: int = 2) -> None:

@@ -1,5 +1,7 @@
 """The spectral norm, against the matrix itself."""
 
+import math
+
 import pytest
 import torch
 from conftest import experiment
@@ -22,6 +24,14 @@ def test_norm_grows_with_the_grid(conv):
     isotropic_(layer)
     small, large = (spectral_norm(layer, (n, n)) for n in (6, 24))
     assert small < large
+
+
+def test_norms_of_nothing_and_of_what_is_no_number():
+    layer = experiment("conv=c4").family().conv()
+    assert spectral_norm(layer, (8, 8)) == 0 and NormBound(layer).eval()().item() == 0
+    with torch.no_grad():
+        layer.weight.fill_(float("nan"))
+    assert math.isnan(spectral_norm(layer, (8, 8)))
 
 
 def trained_a_little(layer, bound, steps=20):
