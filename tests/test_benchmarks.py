@@ -14,6 +14,7 @@ HERE = Path(__file__).parent / "benchmarks"
     ("words", "said"),
     [
         (["projector.py", "--sizes", "32", "--batches", "2"], "| ctrecon matrix |"),
+        (["structure.py", "--pixels", "16", "--rounds", "1"], "| residual | 65,150 | 1.00 |"),
         (["total_variation.py", "--pixels", "32", "--images", "1", "--iterations", "20"], "| times as fast |"),
     ],
 )

@@ -15,6 +15,9 @@ from ctrecon.ode.nonexpansive import Nonexpansive
 from ctrecon.shapes import Features, Image
 
 
+PACE = 10.0  # Adam moves a parameter by its learning rate a step: with 1e-3, some hundred steps take the weight anywhere
+
+
 class Averaged(Cell):
     """x <- T(x - gradient), T = (1 - a) I + a N with N non-expansive and 0 < a < 1 learned.
 
@@ -47,8 +50,9 @@ class Averaged(Cell):
 
     @property
     def weight(self) -> Tensor:
-        """a = root^2 / (1 + root^2)."""
-        return self.root.square() / (1 + self.root.square())
+        """a = r^2 / (1 + r^2), r = PACE root."""
+        square = (PACE * self.root).square()
+        return square / (1 + square)
 
     def forward(self, x: Image, gradient: Image, s: Features) -> tuple[Image, Features]:
         u = x - gradient
@@ -61,4 +65,4 @@ class Averaged(Cell):
 
     @torch.no_grad()
     def quieten(self, gain: int | float) -> None:
-        self.root.fill_(math.sqrt(gain))
+        self.root.fill_(math.sqrt(gain) / PACE)

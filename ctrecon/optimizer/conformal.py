@@ -78,11 +78,11 @@ class Relativistic(Conformal):
         return [self.speed * p / torch.sqrt(square + self.speed**2) for p in momenta]
 
 
-def heavy_ball(model: nn.Module, lr: float, friction: int | float = 1.0) -> Conformal:
+def heavy_ball(model: nn.Module, lr: float, friction: int | float = 0.1) -> Conformal:
     """The conformal Hamiltonian method with quadratic kinetic energy."""
     return HeavyBall(model.parameters(), lr, friction)
 
 
-def relativistic(model: nn.Module, lr: float, friction: int | float = 1.0, speed: int | float = 1.0) -> Conformal:
+def relativistic(model: nn.Module, lr: float, friction: int | float = 0.1, speed: int | float = 0.1) -> Conformal:
     """The conformal Hamiltonian method with relativistic kinetic energy."""
     return Relativistic(model.parameters(), lr, friction, speed)

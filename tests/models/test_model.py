@@ -159,7 +159,7 @@ def test_averaged_cells_never_expand(conv):
     m = experiment(f"conv={conv}", *AVERAGED).model().eval()
     cell = m.cells[0]
     with torch.no_grad():
-        cell.root.fill_(2.0)
+        cell.quieten(4.0)
         for layer in cell.convolutions():
             layer.bias.normal_()
     for size in (16, 23):
@@ -179,7 +179,7 @@ def test_iterating_an_averaged_cell_converges():
     m, y = e.model().eval(), sinogram(e)
     cell = m.cells[0]
     with torch.no_grad():
-        cell.root.fill_(1.0)
+        cell.quieten(1.0)
     x = m.start(y)
     steps = []
     with torch.no_grad():
