@@ -14,7 +14,6 @@ from ctrecon.ode.block import Block
 from ctrecon.ode.nonexpansive import Nonexpansive
 from ctrecon.shapes import Features, Image
 
-
 PACE = 10.0  # Adam moves a parameter by its learning rate a step: with 1e-3, some hundred steps take the weight anywhere
 
 
