@@ -4,8 +4,9 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from ctrecon.conv.convolution import Convolution
 from ctrecon.conv.family import ConvFamily
 from ctrecon.conv.norm import NormBound
 from ctrecon.errors import InputError
@@ -14,54 +15,50 @@ from ctrecon.ode.block import Block
 from ctrecon.ode.nonexpansive import Nonexpansive
 from ctrecon.shapes import Features, Image
 
-PACE = 10.0  # Adam moves a parameter by its learning rate a step: with 1e-3, some hundred steps take the weight anywhere
-
 
 class Averaged(Cell):
-    """x <- T(x - gradient), T = (1 - a) I + a N with N non-expansive and 0 < a < 1 learned.
+    """x <- T(x - gradient), T = (1 - weight) I + weight N with N non-expansive.
 
-    N(u) = L^T blocks(s(L u + b)) / ||L||^2, with the lift L, its exact transpose and non-expansive blocks. T is averaged, and so is
-    the gradient step of normalised least squares; then so is the iteration of one such cell, which therefore converges to a fixed
-    point wherever it has one, whatever was learned. With several cells each step is non-expansive, no more is promised.
+    N(u) = u + L^T (blocks(v) - v) / ||L||^2 at v = L u + b, with the lift L, its exact transpose and non-expansive blocks. With
+    R = L / ||L|| and the isometry V u = (R u, (I - R^T R)^(1/2) u) it is V^T (blocks + I) V up to scaling and shift: non-expansive, and the
+    identity where the blocks are. T is averaged, and so is the gradient step of normalised least squares; then so is the iteration
+    of one such cell, which therefore converges to a fixed point wherever it has one, whatever was learned. With several cells each
+    step is non-expansive, no more is promised.
 
     Args:
         family, block, memory: As for every cell; memory has to be 0.
         blocks: Number of blocks.
+        weight: Of N, between 0 and 1.
 
     Raises:
-        InputError: A memory, or blocks, activations and paddings that may expand.
+        InputError: A memory, a weight out of range, or blocks and paddings that may expand.
 
     Source: Bauschke and Combettes, Convex Analysis and Monotone Operator Theory (2017), propositions 4.46 and 5.16.
     """
 
-    def __init__(self, family: ConvFamily, block: Callable[[], Block], memory: int, blocks: int = 1) -> None:
+    def __init__(
+        self, family: ConvFamily, block: Callable[[], Block], memory: int, blocks: int = 1, weight: int | float = 0.5
+    ) -> None:
         super().__init__()
         if memory:
             raise InputError(f"model.memory={memory}: cell=averaged works on the image alone: say model.memory=0")
-        if not family.activation.pointwise or family.activation.slope > 1:
-            raise InputError("cell=averaged needs an activation of slope 1: say normalisation=none and another activation")
-        self.lift, self.activation = family.lift(1), family.activation
+        if not 0 < weight < 1:
+            raise InputError(f"cell.weight={weight}: expected a number between 0 and 1, such as 0.5")
+        self.lift, self.weight = family.lift(1), weight
         self.blocks = nn.Sequential(*(block() for _ in range(blocks)))
         if not all(isinstance(b, Nonexpansive) for b in self.blocks):
             raise InputError("cell=averaged needs blocks that never expand: say block=nonexpansive field=gradient_flow")
         self.norm = NormBound(self.lift)
-        self.root = nn.Parameter(torch.ones(()))
-
-    @property
-    def weight(self) -> Tensor:
-        """a = r^2 / (1 + r^2), r = PACE root."""
-        square = (PACE * self.root).square()
-        return square / (1 + square)
 
     def forward(self, x: Image, gradient: Image, s: Features) -> tuple[Image, Features]:
         u = x - gradient
-        return u + self.weight * (self.nonexpansive(u) - u), s
-
-    def nonexpansive(self, u: Image) -> Image:
-        """N(u)."""
-        scale = self.norm().square()
-        return self.lift.transpose(self.blocks(self.activation(self.lift(u)))) / scale.clamp(min=1e-30)
+        v = self.lift(u)
+        moved = self.lift.transpose(self.blocks(v) - v)
+        return u + self.weight * moved / self.norm().square().clamp(min=1e-30), s
 
     @torch.no_grad()
     def quieten(self, gain: int | float) -> None:
-        self.root.fill_(math.sqrt(gain) / PACE)
+        for block in self.blocks:
+            for layer in block.modules():
+                if isinstance(layer, Convolution):
+                    layer.weight *= math.sqrt(gain)  # a gradient flow is quadratic in K

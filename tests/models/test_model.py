@@ -152,14 +152,14 @@ def test_paper_is_the_published_iteration():
 
 
 AVERAGED = ["cell=averaged", "block=nonexpansive", "field=gradient_flow", "model.memory=0", "model.shared=true", "block.time=10"]
+LOUD = "initialisation.gain=1.0"  # cells do something from the start
 
 
 def test_averaged_cells_never_expand(conv):
     """Not even against an adversary who climbs along the growth of pairs, at two image sizes."""
-    m = experiment(f"conv={conv}", *AVERAGED).model().eval()
+    m = experiment(f"conv={conv}", *AVERAGED, LOUD).model().eval()
     cell = m.cells[0]
     with torch.no_grad():
-        cell.quieten(4.0)
         for layer in cell.convolutions():
             layer.bias.normal_()
     for size in (16, 23):
@@ -174,12 +174,10 @@ def test_averaged_cells_never_expand(conv):
 
 
 def test_iterating_an_averaged_cell_converges():
-    """With one cell for all iterations every step is shorter than the one before, down to rounding."""
-    e = experiment("conv=c4", *AVERAGED, "model.iterations=1")
+    """With one cell for all iterations every step is shorter than the one before."""
+    e = experiment("conv=c4", *AVERAGED, LOUD, "model.iterations=1")
     m, y = e.model().eval(), sinogram(e)
     cell = m.cells[0]
-    with torch.no_grad():
-        cell.quieten(1.0)
     x = m.start(y)
     steps = []
     with torch.no_grad():
@@ -187,8 +185,7 @@ def test_iterating_an_averaged_cell_converges():
             after = cell(x, m.term.gradient(x, y), x[:, :0])[0]
             steps.append((after - x).norm().item())
             x = after
-    above = [step for step in steps if step > 1e-5]
-    assert all(b < a for a, b in itertools.pairwise(above)) and steps[-1] < 1e-6 * steps[0]
+    assert all(b < a for a, b in itertools.pairwise(steps)) and steps[-1] < 0.05 * steps[0]
 
 
 def test_one_cell_may_serve_all_iterations():
@@ -203,6 +200,7 @@ def test_one_cell_may_serve_all_iterations():
         (["model.memory=2", "block=nonexpansive", "field=gradient_flow"], "model.memory=0"),
         (["model.memory=0"], "block=nonexpansive"),
         (["model.memory=0", "block=nonexpansive", "field=gradient_flow", "normalisation=tv"], "normalisation=none"),
+        (["model.memory=0", "block=nonexpansive", "field=gradient_flow", "cell.weight=1.0"], "between 0 and 1"),
     ],
 )
 def test_cells_that_may_expand_are_not_averaged(words, told):
