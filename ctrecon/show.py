@@ -101,10 +101,10 @@ def _block(cell: Cell, pixels: int) -> str:
         return "none"
     block = blocks[0].eval()
     kinds = f"{len(blocks)} {type(block).__name__} of {type(block.field).__name__}"
-    lengths = [float(h) for _, h in block.plan()]
-    rate = max(h * field.rate((grid, grid)) for field, h in block.plan())
+    plan = block.plan()
+    rate = max(h * field.rate((grid, grid)) for field, h in plan)
     return (
-        f"{kinds}, {block.steps} steps of {max(lengths):.3g} (order {block.integrator.order}), "
+        f"{kinds}, {block.steps} steps of {max(float(h) for _, h in plan):.3g} (order {block.integrator.order}), "
         f"{'one field for all' if len(block.fields) == 1 else 'each its own field'}; "
         f"step times Lipschitz constant {rate:.3g} on {grid} x {grid}"
     )

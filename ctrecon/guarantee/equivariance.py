@@ -31,8 +31,9 @@ def claims(subject: Subject) -> Iterator[Claim]:
         yield Claim("equivariance", "whole reconstruction, 90 degrees", theory, error, bound)
     except InputError:  # this scan has no quarter turn
         pass
+    upright = model(subject.ray(subject.truth))
     for angle in ANGLES:
-        yield Claim("equivariance", f"whole reconstruction, {angle} degrees", "", _turned(subject, angle))
+        yield Claim("equivariance", f"whole reconstruction, {angle} degrees", "", _turned(subject, upright, angle))
 
 
 def _cell(stop: Stop, theory: str) -> Claim:
@@ -43,10 +44,10 @@ def _cell(stop: Stop, theory: str) -> Claim:
     return Claim("equivariance", f"{stop.name}, 90 degrees", theory, error, EXACT if theory else None)
 
 
-def _turned(subject: Subject, angle: int) -> float:
+def _turned(subject: Subject, upright: Image, angle: int) -> float:
     """Largest difference on the disk that every turn keeps, over the largest value: noise-free scans of the image and of its turn."""
-    one, other = (subject.model(subject.ray(rotate(subject.truth, by))) for by in (0, angle))
-    return ((other - rotate(one, angle)) * _disk(one)).abs().max().item() / one.abs().max().item()
+    turned = subject.model(subject.ray(rotate(subject.truth, angle)))
+    return ((turned - rotate(upright, angle)) * _disk(upright)).abs().max().item() / upright.abs().max().item()
 
 
 def _disk(x: Image) -> Image:

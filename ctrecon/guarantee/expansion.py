@@ -16,7 +16,6 @@ from ctrecon.ode.block import Block
 from ctrecon.ode.gradient_flow import GradientFlow
 from ctrecon.ode.integrator import euler
 from ctrecon.ode.nonexpansive import Nonexpansive
-from ctrecon.physics.data_term import LeastSquares
 
 ROUNDING = 1e-4
 GRID = 64  # pixels at most: norms hardly grow beyond, and searches cost more
@@ -28,8 +27,13 @@ def claims(subject: Subject) -> Iterator[Claim]:
     smaller = 3 * pixels // 4
     found: dict[str, list[Claim]] = {}
     for name, block, z in blocks(subject):
-        for size in (pixels, smaller) if _bound(block, z) else (pixels,):
-            found.setdefault(f"blocks {size}", []).append(_block(f"{name}, {size} x {size}", block, resized(z, size)))
+        for size in (pixels, smaller):
+            like, at = found.setdefault(f"blocks {size}", []), resized(z, size)
+            bound = _bound(block, at)
+            if bound is None:
+                like.append(Claim("expansion", f"{name}, {size} x {size}, at these features", "", local_growth(block, at)[1]))
+                break  # one size is enough where nothing is promised
+            like.append(_promised(f"{name}, {size} x {size}", block, _units(block), at, bound))
     averaged = [stop for stop in cells(subject) if isinstance(stop.cell, Averaged)]
     for stop in averaged:
         for size in (pixels, smaller):
@@ -40,13 +44,6 @@ def claims(subject: Subject) -> Iterator[Claim]:
     yield from (worst(like) for like in found.values())
     if len(averaged) == 1:
         yield _iteration(subject.model, subject.y)
-
-
-def _block(name: str, block: Block, z: Tensor) -> Claim:
-    bound = _bound(block, z)
-    if bound is None:
-        return Claim("expansion", f"{name}, at these features", "", local_growth(block, z)[1])
-    return _promised(name, block, _units(block), z, bound)
 
 
 def _promised(name: str, f: Map, units: list[Activation], z: Tensor, bound: float) -> Claim:
@@ -82,6 +79,6 @@ def _iteration(model: Unrolled, y: Tensor) -> Claim:
         x = after
     seen = [step for step in steps if step > 1e-5 * x.norm().item()]
     ratio = max((b / a for a, b in pairwise(seen)), default=0.0)
-    promised = isinstance(model.term, LeastSquares) and model.term.normalised
+    promised = model.term.nonexpansive
     theory = "never longer, so that iterating converges" if promised else ""
     return Claim("expansion", "a step of the iteration over the one before", theory, ratio, 1 + ROUNDING if promised else None)

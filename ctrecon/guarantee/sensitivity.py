@@ -10,7 +10,6 @@ from ctrecon.models.model import Model
 from ctrecon.models.unrolled import Unrolled
 from ctrecon.ode.block import Block
 from ctrecon.physics.auto import memory
-from ctrecon.physics.data_term import LeastSquares
 
 ROUNDING = 1e-2  # of the growth, found to a tenth of that
 KEPT = 40  # feature maps a cell that the derivatives of derivatives keep
@@ -40,9 +39,9 @@ def claims(subject: Subject) -> Iterator[Claim]:
 
 def _averaged(model: Model) -> bool:
     """Whether every iteration is an averaged cell after a gradient step that brings no two images apart."""
-    if not isinstance(model, Unrolled) or not all(isinstance(cell, Averaged) for cell in model.cells):
+    if not isinstance(model, Unrolled) or not model.term.nonexpansive:
         return False
-    return isinstance(model.term, LeastSquares) and model.term.normalised
+    return all(isinstance(cell, Averaged) for cell in model.cells)
 
 
 def _bytes(model: Model) -> int:

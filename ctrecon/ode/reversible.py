@@ -38,8 +38,7 @@ class _Recomputed(torch.autograd.Function):
     @staticmethod
     def forward(ctx, state, block, *parameters):
         ctx.block = block
-        for field, h in block.plan():
-            state = block.integrator.step(field, state, h)
+        state = block.integrator.flow(block.plan(), state)
         ctx.save_for_backward(state)
         return state
 

@@ -20,7 +20,12 @@ class DataTerm(nn.Module, abc.ABC):
     Args:
         ray: The ray transform A.
         normalised: Divide by ||A||^2.
+
+    Attributes:
+        nonexpansive: Whether a gradient step of length 1 brings no two images further apart.
     """
+
+    nonexpansive: bool = False
 
     def __init__(self, ray: RayTransform, normalised: bool = True) -> None:
         super().__init__()
@@ -43,6 +48,10 @@ class DataTerm(nn.Module, abc.ABC):
 
 class LeastSquares(DataTerm):
     """||A x - y||^2 / (2 ||A||^2)."""
+
+    @property
+    def nonexpansive(self) -> bool:
+        return self.normalised
 
     def value(self, x: Image, y: Sinogram) -> Float[Tensor, " B"]:
         return 0.5 * self.factor * (self.ray(x) - y).square().sum((1, 2, 3))
