@@ -17,8 +17,11 @@ import yaml
 from ctrecon.configure import amend, compose, groups, plain, what_it_is
 from ctrecon.conv.family import ConvFamily
 from ctrecon.data.collection import Collection
+from ctrecon.data.examples import Examples
+from ctrecon.data.kept import sinograms
 from ctrecon.data.pairs import Pairs
 from ctrecon.data.scanner import Scanner
+from ctrecon.data.selection import Selection
 from ctrecon.errors import InputError
 from ctrecon.models.model import Model
 from ctrecon.physics.geometry import Geometry
@@ -27,9 +30,10 @@ from ctrecon.physics.projector import Projector
 from ctrecon.physics.ray import RayTransform
 from ctrecon.run import Run
 
-ROOMS = ("physics", "conv", "ode", "data", "models", "optimizer", "train")  # where targets may be defined
+ROOMS = ("physics", "conv", "ode", "data", "models", "optimizer", "fit")  # where targets may be defined
 EXPERIMENT = (*(name for name in groups() if name != "experiment"), "seed")  # what a configuration has to have
 MARKS = ("_target_", "_partial_")
+SELECTION = tuple(Selection.__dataclass_fields__)  # what of `data` says how many images are used
 
 
 def make(node: dict[str, Any], **parts: Any) -> Any:
@@ -111,12 +115,23 @@ class Experiment:
     @cached_property
     def collection(self) -> Collection:
         """The images."""
-        what_it_is({"data": self.config["data"]})
-        return make(self.config["data"])
+        return make(self._source)
+
+    @property
+    def _source(self) -> dict[str, Any]:
+        """What says where the images come from, and in which order."""
+        data = what_it_is({"data": self.config["data"]})["data"]
+        return {key: value for key, value in data.items() if key not in (*SELECTION, "noise")}
 
     def pairs(self, split: str) -> Pairs:
         """The pairs of a split."""
-        return Pairs(self.collection, split, self.scanner)
+        rows = Selection(**{key: self.config["data"][key] for key in SELECTION}).rows(self.collection, split)
+        store = sinograms(self._source, split, len(rows), self.scanner.ray.geometry, self.config["projector"])
+        return Pairs(self.collection, rows, self.scanner, store)
+
+    def examples(self) -> Examples:
+        """The training pairs in the order and the poses in which they are learned from."""
+        return Examples(self.pairs("train"), make(self.config["augment"]), self.config["data"]["noise"], self.config["seed"])
 
     def model(self) -> Model:
         """The model with freshly drawn parameters, a function of the configuration and its seed alone."""

@@ -7,6 +7,7 @@ verbs:
   show          what a configuration builds, in numbers
   simulate      scan an image: image=FILE out=FILE
   train         fit a model into a run folder, or go on where it stopped; -m sweeps
+  status        which runs are done, running, stopped or failed: runs=runs/*
   evaluate      measure a run on its test images: run=DIR
   certify       what a trained model promises, and what an adversary finds: run=DIR
   reconstruct   turn a sinogram into an image: sinogram=FILE out=FILE, with run=DIR or model=fbp
@@ -73,40 +74,50 @@ def _help(verb: str) -> None:
 
 
 def _train(words: list[str]) -> None:
-    from ctrecon.configure import CONF, check, swept_keys
+    from ctrecon.configure import CONF, check, job, jobs, swept_keys
     from ctrecon.errors import InputError
+    from ctrecon.sweep import sweep
 
-    sweep = [word for word in words if word in ("-m", "--multirun")]
-    words = [word for word in words if word not in sweep]
+    multirun = [word for word in words if word in ("-m", "--multirun")]
+    words = [word for word in words if word not in multirun]
     check(words)
     swept = swept_keys(words)
-    if swept and not sweep:
+    if swept and not multirun:
         raise InputError(f"{swept[0]}: several values; ctrecon train -m trains them one after the other")
     import hydra
 
-    sys.argv = ["ctrecon train", *sweep, *words, f"swept=[{','.join(swept)}]"]
-    hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")(_train_composed)()
+    words = [*words, f"swept=[{','.join(swept)}]"]
+    sys.argv = ["ctrecon train", *multirun, *words]
+    launch = hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")(_train_composed)
+    if not multirun:
+        launch()
+    elif sweep([job(one) for one in jobs(words)], launch):
+        sys.exit(1)
 
 
-def _train_composed(config) -> None:
+def _train_composed(config) -> float | None:
     from hydra.core.hydra_config import HydraConfig
-    from omegaconf import OmegaConf
+    from hydra.types import RunMode
 
-    from ctrecon.configure import plain
+    from ctrecon.configure import named
     from ctrecon.launch import train_run
+    from ctrecon.sweep import attempt
 
-    choices = HydraConfig.get().runtime.choices
-    values = plain(config)
-    varied = [key for key in values["swept"] if key not in ("seed", "name")]
-    told = [choices[key] if key in choices else f"{key.split('.')[-1]}{OmegaConf.select(config, key)}" for key in varied]
-    values["name"] = "-".join(filter(None, [values["name"], *told])) or _default_name(choices)
+    values = named(config, HydraConfig.get().runtime.choices)
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        return attempt(values)
     with _told():  # in here: Hydra adds lines of its own to errors that pass through it
         train_run(values)
+    return None
 
 
-def _default_name(choices) -> str:
-    """What tells runs apart: the convolution of a learned model, else the model."""
-    return choices["conv"] if choices["model"] == "unrolled" else choices["model"]
+def _status(words: list[str]) -> None:
+    from ctrecon.configure import no_words, options
+    from ctrecon.status import status
+
+    chosen, rest = options("status", words)
+    no_words("status", rest)
+    print(status([chosen.runs] if isinstance(chosen.runs, str) else list(chosen.runs)))
 
 
 def _evaluate(words: list[str]) -> None:
@@ -197,6 +208,7 @@ VERBS = {
     "show": _show,
     "simulate": _simulate,
     "train": _train,
+    "status": _status,
     "evaluate": _evaluate,
     "certify": _certify,
     "reconstruct": _reconstruct,

@@ -4,6 +4,10 @@ A word is GROUP=MEMBER or KEY=VALUE. Every word is checked before anything is co
 """
 
 import difflib
+import itertools
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +16,26 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ctrecon.errors import InputError
 
 _HERE = Path(__file__).parent
 CONF = next(folder for folder in (_HERE / "conf", _HERE.parent / "conf") if folder.is_dir())  # a wheel's, a checkout's
-NOT_THE_RUN = ("hydra", "swept", "run_dir", "device", "name")  # where and how, not what: a run is the same without
+NOT_THE_RUN = (
+    "hydra",
+    "swept",
+    "run_dir",
+    "device",
+    "devices",
+    "nodes",
+    "workers",
+    "compile",
+    "tensorboard",
+    "name",
+)  # where and how, not what: a run is the same without
+LAUNCHERS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}  # the extra of each
 FREE = ("geometry.views",)  # a number by default that may also be a list or a slice
 
 
@@ -42,10 +58,24 @@ def compose(words: list[str]) -> DictConfig:
 def check(words: list[str]) -> None:
     """Check words, sweeps such as conv=plain,c4 included. Raises InputError as `compose` does."""
     overrides = parse(words)
+    check_launcher(words)
     _check_members(overrides)
     known = groups()
     chosen = [f"{o.key_or_group}={_values(o)[0]}" for o in overrides if o.key_or_group in known and _values(o)[0] is not None]
     _check_keys(overrides, _compose(chosen))
+
+
+def check_launcher(words: list[str]) -> None:
+    """Raises InputError where a launcher is asked for that is not there."""
+    for override in parse(words):
+        name = str(override.value())
+        if override.key_or_group != "hydra/launcher" or name == "basic":
+            continue
+        if name not in LAUNCHERS:
+            raise InputError(f"hydra/launcher={name}: expected one of basic, {', '.join(LAUNCHERS)}")
+        extra = LAUNCHERS[name]
+        if find_spec("hydra_plugins") is None or find_spec(f"hydra_plugins.hydra_{extra}_launcher") is None:
+            raise InputError(f'hydra/launcher={name}: is not installed; pip install "learned-ctrecon[{extra}]"')
 
 
 def swept_keys(words: list[str]) -> list[str]:
@@ -53,11 +83,42 @@ def swept_keys(words: list[str]) -> list[str]:
     return [override.key_or_group for override in parse(words) if override.is_sweep_override()]
 
 
-def _compose(words: list[str]) -> DictConfig:
+def jobs(words: list[str]) -> list[list[str]]:
+    """The words of each job of a sweep, in the order of Hydra's basic sweeper: the last key varies fastest."""
+    choices = [
+        [f"{o.key_or_group}={value}" for value in o.sweep_string_iterator()] if o.is_sweep_override() else [word]
+        for word, o in zip(words, parse(words), strict=True)
+    ]
+    return [list(job) for job in itertools.product(*choices)]
+
+
+def job(words: list[str]) -> dict[str, Any]:
+    """The configuration of a training, with its name."""
+    config = _compose(words, return_hydra_config=True)
+    choices = config.hydra.runtime.choices
+    with open_dict(config):
+        del config["hydra"]
+    return named(config, choices)
+
+
+def named(config: DictConfig, choices: Mapping[str, str]) -> dict[str, Any]:
+    """The plain values of a training; without a name=, named after what varies in the sweep, else after what tells models apart.
+
+    Args:
+        config: As composed.
+        choices: The member of each group.
+    """
+    varied = [key for key in config.swept if key not in ("seed", "name")]
+    told = [choices[key] if key in choices else f"{key.split('.')[-1]}{OmegaConf.select(config, key)}" for key in varied]
+    kind = choices["conv"] if choices["model"] == "unrolled" else choices["model"]
+    return plain(config) | {"name": "-".join(filter(None, [config.name, *told])) or kind}
+
+
+def _compose(words: list[str], return_hydra_config: bool = False) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            return hydra.compose("train", words)
+            return hydra.compose("train", words, return_hydra_config=return_hydra_config)
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(one_line(error)) from None
 
@@ -143,7 +204,7 @@ def _check_members(overrides: list[Override]) -> None:
 def _check_keys(overrides: list[Override], config: DictConfig) -> None:
     for override in overrides:
         key = override.key_or_group
-        if key in groups() or key.split(".")[0] == "hydra" or override.is_delete():
+        if key in groups() or re.split(r"[./]", key)[0] == "hydra" or override.is_delete():
             continue
         node, name = config, key
         *path, name = key.split(".")

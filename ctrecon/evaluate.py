@@ -9,6 +9,7 @@ from torch import nn
 from tqdm import tqdm
 
 from ctrecon.bootstrap import estimate
+from ctrecon.data.augment import Pose
 from ctrecon.data.pairs import Pairs
 from ctrecon.errors import InputError
 from ctrecon.files.atomic import replacing
@@ -43,7 +44,7 @@ def evaluate(
     with tqdm(total=len(turns) * len(pairs), desc=f"evaluating {out.path}", unit="image", disable=None) as bar:
         for turn in turns:
             for index in range(len(pairs)):
-                truth, y = pairs.pair(index, turn)
+                truth, y = pairs.pair(index, Pose(turn))
                 image = model(y.to(device)).cpu()
                 x, reference = image[0, 0].numpy(), truth[0, 0].numpy()
                 rows.append({"image": pairs.rows[index], "patient": pairs.patient(index), "turn": turn} | all_metrics(x, reference))

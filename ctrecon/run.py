@@ -2,7 +2,9 @@
 
 config.yaml          resolved configuration
 weights.safetensors  best weights on validation, parameters only
-resume.pt            what is needed to go on, read with weights_only=True
+resume.pt            what is needed to go on, read with weights_only=True; resume.previous.pt, the one before, in case it is damaged
+status.json          running, stopped, failed or done; how far, how good, and what went wrong
+patients.json        whom it learned from and was chosen by: nobody to be measured on
 history.csv          a row a validation
 metrics.csv          a row a test image and turn
 metrics.json         their means with intervals
@@ -17,7 +19,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,8 @@ from ctrecon.files.atomic import replacing, write_text
 
 CONFIG, WEIGHTS, RESUME, HISTORY = "config.yaml", "weights.safetensors", "resume.pt", "history.csv"
 METRICS, SUMMARY, EXAMPLES, ENVIRONMENT = "metrics.csv", "metrics.json", "examples.h5", "environment.json"
-CERTIFICATE = "certificate.json"
+CERTIFICATE, STATUS, PATIENTS, PREVIOUS = "certificate.json", "status.json", "patients.json", "resume.previous.pt"
+PATIENCE_S = 1.0  # how long a lock is waited for: `status` looks at it for a moment
 
 
 class Run:
@@ -59,10 +62,18 @@ class Run:
         """Keep other writers out. Raises InputError where another process writes to the folder."""
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            with filelock.FileLock(self / ".lock", timeout=0):
+            with filelock.FileLock(self / ".lock", timeout=PATIENCE_S):
                 yield
         except filelock.Timeout:
             raise InputError(f"{self.path}: another process is writing to this run; wait for it, or choose another name=") from None
+
+    def busy(self) -> bool:
+        """Whether a process writes to the folder now."""
+        try:
+            with filelock.FileLock(self / ".lock", timeout=0):
+                return False
+        except (filelock.Timeout, OSError):
+            return True
 
     def config(self) -> dict[str, Any]:
         """The configuration. Raises InputError where the folder is not a run."""
@@ -76,21 +87,37 @@ class Run:
             raise InputError(f"{self / CONFIG}: expected the configuration of a run")
         return config
 
-    def begin(self, config: dict[str, Any], environment: dict[str, Any]) -> None:
-        """Write the configuration, or check that it is the one the folder has.
+    def check(self, config: dict[str, Any]) -> None:
+        """Raises InputError where the folder holds a run of another configuration; the message shows the difference."""
+        different = list(_differences(self.config(), config)) if (self / CONFIG).is_file() else []
+        if different:
+            raise InputError(
+                f"{self.path}: holds a run with another configuration ({'; '.join(different)}); choose another name= or remove the folder"
+            )
+
+    def begin(
+        self, config: dict[str, Any], environment: dict[str, Any], patients: dict[str, list[str]], steps: int | None = None
+    ) -> None:
+        """Say what the run is.
+
+        Args:
+            config: Its configuration.
+            environment: What it runs on.
+            patients: Whom it learns from, by split.
+            steps: How many there will be; None: nobody knows.
 
         Raises:
-            InputError: The folder holds a run of another configuration; the message shows the difference.
+            InputError: As `check`.
         """
-        if (self / CONFIG).is_file():
-            different = list(_differences(self.config(), config))
-            if different:
-                raise InputError(
-                    f"{self.path}: holds a run with another configuration ({'; '.join(different)}); choose another name= or remove the folder"
-                )
-        else:
-            write_text(self / CONFIG, yaml.safe_dump(config, sort_keys=False))
-        write_text(self / ENVIRONMENT, json.dumps(environment, indent=2) + "\n")
+        self.check(config)
+        write_text(self / CONFIG, yaml.safe_dump(config, sort_keys=False))
+        self.write_json(ENVIRONMENT, environment)
+        self.write_json(PATIENTS, patients)
+        self.report("running", steps=steps)
+
+    def patients(self) -> dict[str, list[str]]:
+        """Whom the run learned from, by split."""
+        return self.read_json(PATIENTS) if (self / PATIENTS).is_file() else {}
 
     def save_weights(self, model: nn.Module) -> None:
         """Keep the model's parameters (buffers are recomputed, so evaluation mode cannot leak into the file)."""
@@ -119,22 +146,53 @@ class Run:
                 parameter.copy_(weights[name])
 
     def save_state(self, state: dict[str, Any]) -> None:
-        """Keep everything needed to go on."""
+        """Keep everything needed to go on, and what was kept before."""
         content = io.BytesIO()
         torch.save(state, content)
         with replacing(self / RESUME) as temporary:
             temporary.write_bytes(content.getbuffer())
+            if (self / RESUME).is_file():
+                (self / RESUME).replace(self / PREVIOUS)
 
     def load_state(self) -> dict[str, Any] | None:
-        """What was kept, or None. Raises InputError where it is damaged."""
-        if not (self / RESUME).is_file():
-            return None
-        try:
-            return torch.load(self / RESUME, weights_only=True, map_location="cpu")
-        except Exception as error:  # torch raises many kinds for damaged files
-            raise InputError(
-                f"{self / RESUME}: damaged ({str(error).splitlines()[0][:80]}); remove it to train again from the start"
-            ) from None
+        """What was kept last; where that is damaged, what was kept before; None where there is neither."""
+        for name in (RESUME, PREVIOUS):
+            try:
+                return torch.load(self / name, weights_only=True, map_location="cpu")
+            except FileNotFoundError:
+                continue
+            except Exception as error:  # torch raises many kinds for damaged files
+                reason = " ".join(str(error).split())[:80]
+                print(f"{self / name}: damaged ({reason}); going on from what was kept before it, or from the start")
+        return None
+
+    def report(self, state: str, **news: int | float | str | None) -> None:
+        """Say how the run is: running, stopped, failed or done; and what is new of `step`, `steps`, `best` and `error`."""
+        self.write_json(STATUS, self._told() | {"error": None} | news | {"state": state})
+
+    def fail(self, error: Exception) -> None:
+        """Say what went wrong, if the disk can still take it."""
+        with suppress(OSError):
+            self.report("failed", error=" ".join(str(error).split()) or type(error).__name__)
+
+    def status(self) -> dict[str, Any]:
+        """What was reported last; `stopped` where the run's process is gone. Raises InputError as read_json."""
+        told = self._told()
+        return told | {"state": "stopped"} if told["state"] == "running" and not self.busy() else told
+
+    def _told(self) -> dict[str, Any]:
+        nothing = {"state": "waiting", "step": 0, "steps": None, "best": None, "error": None}
+        return self.read_json(STATUS) if (self / STATUS).is_file() else nothing
+
+    def done(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self._told()["state"] == "done" and (self / WEIGHTS).is_file()
+
+    def finish(self, model: nn.Module, history: list[dict[str, Any]], best: float) -> None:
+        """Leave a model that took no steps of an optimiser as done."""
+        self.write_rows(HISTORY, history)
+        self.save_weights(model)
+        self.report("done", step=len(history), best=best)
 
     def write_rows(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Write a table; its columns are the first row's keys."""

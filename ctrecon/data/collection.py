@@ -1,6 +1,7 @@
 """A collection of images."""
 
 import abc
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -8,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ctrecon.errors import InputError
+from ctrecon.physics.geometry import Geometry
+from ctrecon.shapes import Sinogram
 
 
 class Collection(abc.ABC):
@@ -22,8 +25,12 @@ class Collection(abc.ABC):
         """Whom the image shows."""
 
     @abc.abstractmethod
-    def rows(self, split: str) -> list[int]:
-        """The rows of split train, val or test, as many as were asked for. Raises InputError where there are fewer."""
+    def rows(self, split: str) -> Sequence[int]:
+        """All rows of split train, val or test; the first few are a subset that shows many patients. Raises InputError where there is none."""
+
+    def measured(self, row: int, geometry: Geometry) -> Sinogram | None:
+        """The sinogram in metres that a scanner of that geometry measured of the image; None: it is to be simulated."""
+        return None
 
 
 def as_image(array: np.ndarray, where: str) -> Float[Tensor, "1 1 M M"]:

@@ -1,5 +1,6 @@
 """CT slices from DICOM files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,27 +20,23 @@ class Dicom(Collection):
 
     Args:
         file: The folder, or one DICOM file.
-        train_size: Images to train on, None: all; likewise val_size and test_size.
         seed: Draws the split by PatientID.
 
     Raises:
         InputError: The folder is empty, or a DICOM file is truncated or not a CT slice.
     """
 
-    def __init__(
-        self, file: str, train_size: int | None = None, val_size: int | None = None, test_size: int | None = None, seed: int = 0
-    ) -> None:
+    def __init__(self, file: str, seed: int = 0) -> None:
         path = Path(file)
         if not path.exists():
             raise InputError(f"{file}: no such folder; expected one with DICOM files")
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-        headers = [(p, read_header(p)) for p in files if is_dicom(p)]
-        self._files = [p for p, header in headers if header.get("Modality", "CT") == "CT"]
+        patients = {p: _patient(p) for p in files if is_dicom(p)}
+        self._files = [p for p, patient in patients.items() if patient is not None]
         if not self._files:
             raise InputError(f"{file}: no CT slice in DICOM format among its {len(files)} files; expected at least one")
-        self._patients = [str(header.get("PatientID", "") or p.parent) for p, header in headers if p in set(self._files)]
-        sizes = {"train": train_size, "val": val_size, "test": test_size}
-        self._split = Split(str(file), self._patients, None, sizes, seed)
+        self._patients = [patients[p] for p in self._files]
+        self._split = Split(str(file), self._patients, None, seed)
 
     def image(self, row: int) -> Float[Tensor, "1 1 M M"]:
         path = self._files[row]
@@ -48,7 +45,7 @@ class Dicom(Collection):
     def patient(self, row: int) -> str:
         return self._patients[row]
 
-    def rows(self, split: str) -> list[int]:
+    def rows(self, split: str) -> Sequence[int]:
         return self._split.rows(split)
 
 
@@ -66,6 +63,12 @@ def read_header(path: Path) -> pydicom.Dataset:
         raise InputError(f"{path}: no such file; expected a DICOM file") from None
     except (InvalidDicomError, EOFError, OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: not a readable DICOM file ({error or 'truncated'}); is it complete?") from None
+
+
+def _patient(path: Path) -> str | None:
+    """Whom a CT slice shows; None: the file is none."""
+    header = read_header(path)
+    return str(header.get("PatientID", "") or path.parent) if header.get("Modality", "CT") == "CT" else None
 
 
 def side_of(path: Path) -> float:

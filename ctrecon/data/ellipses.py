@@ -1,5 +1,7 @@
 """Random ellipse phantoms, each a function of (seed, row): any row, in any order, from any process."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -17,19 +19,16 @@ class Ellipses(Collection):
 
     Args:
         size: Rows and columns.
-        train_size: Phantoms to train on; likewise val_size and test_size.
         seed: Of all phantoms.
 
     Raises:
-        InputError: A size is not between 1 and a million.
+        InputError: An image of no pixels.
     """
 
-    def __init__(self, size: int = 256, train_size: int = 100, val_size: int = 20, test_size: int = 50, seed: int = 0) -> None:
+    def __init__(self, size: int = 256, seed: int = 0) -> None:
+        if size < 4:
+            raise InputError(f"data.size={size}: expected at least 4 pixels")
         self.size, self.seed = size, seed
-        self.sizes = dict(zip(SPLITS, (train_size, val_size, test_size), strict=True))
-        for split, number in self.sizes.items():
-            if not 1 <= number <= BLOCK:
-                raise InputError(f"data.{split}_size={number}: expected between 1 and {BLOCK} phantoms")
 
     def image(self, row: int) -> Float[Tensor, "1 1 M M"]:
         draw = np.random.default_rng([self.seed, row])
@@ -55,6 +54,6 @@ class Ellipses(Collection):
     def patient(self, row: int) -> str:
         return f"phantom {row}"
 
-    def rows(self, split: str) -> list[int]:
+    def rows(self, split: str) -> Sequence[int]:
         first = SPLITS.index(split) * BLOCK
-        return list(range(first, first + self.sizes[split]))
+        return range(first, first + BLOCK)

@@ -5,6 +5,7 @@ Source: Leuschner, Schmidt, Otero Baguer and Maass, Scientific Data 8 (2021) 109
 
 import csv
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,16 +28,13 @@ class LoDoPaB(Collection):
 
     Args:
         file: A ground-truth file, or the folder that holds them.
-        train_size: Images to train on, None: all; likewise val_size and test_size.
         seed: Of the order of patients.
 
     Raises:
         InputError: A file is missing, truncated or laid out otherwise.
     """
 
-    def __init__(
-        self, file: str, train_size: int | None = None, val_size: int | None = None, test_size: int | None = None, seed: int = 0
-    ) -> None:
+    def __init__(self, file: str, seed: int = 0) -> None:
         path = Path(file)
         files = sorted(path.glob("**/ground_truth_*.hdf5")) if path.is_dir() else [path]
         if not files:
@@ -56,8 +54,7 @@ class LoDoPaB(Collection):
             self._patients += [f"{part} {ids[first + k]}" if ids else f"{part} image {first + k}" for k in range(number)]
             self._where += [(one, k) for k in range(number)]
             given += [PART[part]] * number if named else []
-        sizes = {"train": train_size, "val": val_size, "test": test_size}
-        self._split = Split(str(file), self._patients, given or None, sizes, seed)
+        self._split = Split(str(file), self._patients, given or None, seed)
 
     def image(self, row: int) -> Float[Tensor, "1 1 M M"]:
         path, index = self._where[row]
@@ -67,7 +64,7 @@ class LoDoPaB(Collection):
     def patient(self, row: int) -> str:
         return self._patients[row]
 
-    def rows(self, split: str) -> list[int]:
+    def rows(self, split: str) -> Sequence[int]:
         return self._split.rows(split)
 
 

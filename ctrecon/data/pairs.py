@@ -1,28 +1,32 @@
 """Pairs of truth and sinogram to train, validate and test on."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
 
+from ctrecon.data.augment import UPRIGHT, Pose
 from ctrecon.data.collection import Collection
-from ctrecon.data.scanner import Scanner, rotate
+from ctrecon.data.scanner import Scanner, posed
+from ctrecon.data.store import Store
 from ctrecon.errors import InputError
 from ctrecon.shapes import Image, Sinogram
 
-KEPT = 2**30  # bytes of pairs kept in memory
+KEPT = 2**28  # bytes of pairs kept in memory
 
 
 class Pairs:
-    """The pairs of one split of a collection, simulated when first asked for.
+    """Pairs of a collection: simulated when first asked for, or measured.
 
     Args:
         collection: The images.
-        split: train, val or test.
+        rows: The rows that are used.
         scanner: Simulates the sinograms.
+        store: Where noise-free sinograms are kept, by index; None: nowhere.
     """
 
-    def __init__(self, collection: Collection, split: str, scanner: Scanner) -> None:
-        self.collection, self.scanner, self.rows = collection, scanner, collection.rows(split)
+    def __init__(self, collection: Collection, rows: Sequence[int], scanner: Scanner, store: Store | None = None) -> None:
+        self.collection, self.scanner, self.rows, self.store = collection, scanner, rows, store
         views, bins = scanner.geometry.shape
         self._kept = lru_cache(maxsize=KEPT // (4 * (scanner.geometry.pixels**2 + views * bins)))(self._scan)
 
@@ -33,27 +37,46 @@ class Pairs:
         """Whom pair `index` shows."""
         return self.collection.patient(self.rows[index])
 
-    def pair(self, index: int, turn: int | float = 0) -> tuple[Image, Sinogram]:
-        """Truth and sinogram of pair `index`, the object turned by `turn` degrees counter-clockwise.
+    def patients(self) -> set[str]:
+        """All of them."""
+        return {self.collection.patient(row) for row in self.rows}
 
-        By quarter turns the same noisy sinogram is turned where the geometry allows it; otherwise the scan is simulated anew.
+    def pair(self, index: int, pose: Pose = UPRIGHT, noise: int = 0) -> tuple[Image, Sinogram]:
+        """Truth and sinogram of pair `index`.
+
+        Where the scan shares a turn or mirror, the same noisy sinogram is turned or mirrored; else it is simulated anew.
+
+        Args:
+            index: Which pair.
+            pose: How the object lies.
+            noise: Which draw of the noise.
+
+        Raises:
+            InputError: A measurement in a pose that its geometry does not share.
         """
-        if turn == 0:
-            return self._kept(self.rows[index])
-        if turn % 90 == 0:
-            x, y = self._kept(self.rows[index])
-            quarters = int(turn // 90) % 4
-            try:
-                return x.rot90(quarters, (-2, -1)), self.scanner.geometry.turn(y, quarters)
-            except InputError:
-                pass
-        image = rotate(self.collection.image(self.rows[index]), turn)
-        return self.scanner.scan(image, self.rows[index])
+        row, move = self.rows[index], self.scanner.move(pose)
+        x, y, measured = self._kept(index)
+        if move is None and measured:
+            raise InputError(
+                f"{self.collection.patient(row)} turned by {pose.degrees} degrees: was measured upright, and these views do not share "
+                "that turn: expected turns=[0]"
+            )
+        if move is None:
+            image = posed(self.collection.image(row), pose)
+            return self.scanner.truth(image), self.scanner.measure(self.scanner.project(image), row, noise)
+        return move.of_image(x), move.of_sinogram(y if measured else self.scanner.measure(y, row, noise))
 
-    def batch(self, indices: list[int]) -> tuple[Image, Sinogram]:
-        """Several pairs, stacked."""
-        images, sinograms = zip(*(self.pair(index) for index in indices), strict=True)
-        return torch.cat(images), torch.cat(sinograms)
+    def _scan(self, index: int) -> tuple[Image, Sinogram, bool]:
+        """Truth, sinogram, and whether that was measured; else it has no noise yet."""
+        row = self.rows[index]
+        image, y = self.collection.image(row), self.collection.measured(row, self.scanner.geometry)
+        return self.scanner.truth(image), self._project(image, index) if y is None else y, y is not None
 
-    def _scan(self, row: int) -> tuple[Image, Sinogram]:
-        return self.scanner.scan(self.collection.image(row), row)
+    def _project(self, image: Image, index: int) -> Sinogram:
+        if self.store is None:
+            return self.scanner.project(image)
+        kept = self.store.get(index)
+        if kept is None:
+            kept = self.scanner.project(image)[0, 0].numpy()
+            self.store.put(index, kept)
+        return torch.from_numpy(kept)[None, None]

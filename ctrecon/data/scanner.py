@@ -8,11 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from ctrecon.data.augment import Pose
 from ctrecon.physics.auto import Auto
 from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.noise import Noise
 from ctrecon.physics.projector import Projector
 from ctrecon.physics.ray import RayTransform
+from ctrecon.physics.symmetry import Move
 from ctrecon.shapes import Image, Sinogram
 
 FINER = 2  # the simulation's grid over the reconstruction's
@@ -34,13 +36,29 @@ class Scanner:
         self.geometry, self.noise, self.seed = geometry, noise, seed
         self.ray = RayTransform(geometry.finer(FINER), projector)
 
-    @torch.no_grad()
     def scan(self, image: Float[Tensor, "1 1 M M"], row: int) -> tuple[Image, Sinogram]:
         """The pair of an image; `row` names its noise."""
-        fine = resample(image, FINER * self.geometry.pixels)
-        state = np.random.SeedSequence([self.seed, row]).generate_state(1, dtype=np.uint64)[0]
-        generator = torch.Generator().manual_seed(int(state >> 1))
-        return resample(image, self.geometry.pixels), self.noise(self.ray(fine), generator)
+        return self.truth(image), self.measure(self.project(image), row)
+
+    def truth(self, image: Float[Tensor, "1 1 M M"]) -> Image:
+        """The image on the reconstruction's grid."""
+        return resample(image, self.geometry.pixels)
+
+    @torch.no_grad()
+    def project(self, image: Float[Tensor, "1 1 M M"]) -> Sinogram:
+        """Its sinogram without noise."""
+        return self.ray(resample(image, FINER * self.geometry.pixels))
+
+    def measure(self, y: Sinogram, row: int, draw: int = 0) -> Sinogram:
+        """A measurement of a sinogram: draw number `draw` of the noise of that row."""
+        state = np.random.SeedSequence([self.seed, row, *[draw] * (draw > 0)]).generate_state(1, dtype=np.uint64)[0]
+        return self.noise(y, torch.Generator().manual_seed(int(state >> 1)))
+
+    def move(self, pose: Pose) -> Move | None:
+        """The symmetry of the scan that brings an object into that pose; None where it does not have it."""
+        quarters, rest = divmod(pose.degrees, 90)
+        wanted = (int(quarters) % 4, pose.mirrored)
+        return next((m for m in self.geometry.moves() if rest == 0 and (m.quarters, m.mirrored) == wanted), None)
 
 
 def resample(x: Image, pixels: int) -> Float[Tensor, "B 1 N N"]:
@@ -51,6 +69,11 @@ def resample(x: Image, pixels: int) -> Float[Tensor, "B 1 N N"]:
     if x.shape[-1] % pixels == 0:
         return functional.interpolate(x, size=(pixels, pixels), mode="area")
     return functional.interpolate(x, size=(pixels, pixels), mode="bilinear", align_corners=False, antialias=True)
+
+
+def posed(x: Image, pose: Pose) -> Image:
+    """The image of the object in a pose."""
+    return rotate(x.transpose(-2, -1) if pose.mirrored else x, pose.degrees)
 
 
 def rotate(x: Image, degrees: int | float) -> Image:

@@ -1,5 +1,6 @@
 """CT slices in one HDF5 file: `images` (N, H, W), `patient` (N,), optionally `split` (N,); attribute `unit` HU or attenuation."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,6 @@ class Slices(Collection):
 
     Args:
         file: Path of the HDF5 file.
-        train_size: Images to train on, None: all; likewise val_size and test_size.
         seed: Of the order of patients, and of the split where the file has none.
 
     Units:
@@ -31,9 +31,7 @@ class Slices(Collection):
         InputError: The file is missing, truncated or laid out otherwise, or a patient is in two splits.
     """
 
-    def __init__(
-        self, file: str, train_size: int | None = None, val_size: int | None = None, test_size: int | None = None, seed: int = 0
-    ) -> None:
+    def __init__(self, file: str, seed: int = 0) -> None:
         self.file = Path(file)
         with open_hdf5(self.file) as opened:
             images = dataset(opened, "images")
@@ -43,8 +41,7 @@ class Slices(Collection):
             if any(len(column) != len(images) for column in (self._patients, given or self._patients)):
                 raise InputError(f"{file}: {len(images)} images but {len(self._patients)} patients; expected one entry an image")
             self.unit = self._unit(opened.attrs.get("unit", images.attrs.get("unit")), images)
-        sizes = {"train": train_size, "val": val_size, "test": test_size}
-        self._split = Split(str(file), self._patients, given, sizes, seed)
+        self._split = Split(str(file), self._patients, given, seed)
         self._open = None
 
     def __len__(self) -> int:
@@ -63,7 +60,7 @@ class Slices(Collection):
     def patient(self, row: int) -> str:
         return self._patients[row]
 
-    def rows(self, split: str) -> list[int]:
+    def rows(self, split: str) -> Sequence[int]:
         return self._split.rows(split)
 
     def _unit(self, unit, images) -> str:

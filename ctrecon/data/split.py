@@ -1,7 +1,7 @@
 """Which rows of a collection train, validate and test: by patient, in nested subsets."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -22,20 +22,14 @@ class Split:
         patients: Patient of each row.
         given: Split of each row, or None: drawn by patient from the seed. With fewer than 3 patients nothing can be trained on
             without a leak, and all rows are for testing.
-        sizes: Number of rows wanted of each split; None or absent: all.
         seed: Draws the order of patients and the missing split.
 
     Raises:
         InputError: A patient is in two splits, or a split has an unknown name.
     """
 
-    def __init__(
-        self, name: str, patients: Sequence[str], given: Sequence[str] | None, sizes: dict[str, int | None], seed: int
-    ) -> None:
-        self.name, self.sizes = name, sizes
-        for split, size in sizes.items():
-            if size is not None and (not isinstance(size, int) or size < 1):
-                raise InputError(f"data.{split}_size={size}: expected a whole number of at least 1, or null for all")
+    def __init__(self, name: str, patients: Sequence[str], given: Sequence[str] | None, seed: int) -> None:
+        self.name = name
         order = np.random.default_rng(seed).permutation(sorted(set(patients))).tolist()
         home = dict(zip(order, _drawn(len(order)), strict=True)) if given is None else _homes(name, patients, given)
         place = {patient: k for k, patient in enumerate(order)}
@@ -47,15 +41,23 @@ class Split:
         self._rows = {split: [row for *_, row in sorted(ranks)] for split, ranks in ranked.items()}
 
     def rows(self, split: str) -> list[int]:
-        """The wanted rows of a split. Raises InputError where there are fewer."""
-        rows, size = self._rows[split], self.sizes.get(split)
-        if not rows:
+        """All rows of a split. Raises InputError where there is none."""
+        if not self._rows[split]:
             raise InputError(
                 f"{self.name}: no images in split {split}; expected rows marked {split}, or at least 3 patients to draw from"
             )
-        if size is not None and size > len(rows):
-            raise InputError(f"data.{split}_size={size}: {self.name} has {len(rows)} images in split {split}; ask for at most that")
-        return rows[:size]
+        return self._rows[split]
+
+
+def no_leak(split: str, people: Iterable[str], others: dict[str, list[str]]) -> None:
+    """Raises InputError where a patient of a split is among those of others, by split."""
+    for other, theirs in others.items():
+        both = sorted(set(people) & set(theirs))
+        if both:
+            raise InputError(
+                f"patient {both[0]} of split {split} is also in {other} ({len(both)} such patients): a model must not be measured on whom it "
+                "knows; keep data.seed and the file's split, or say leaks=true to measure all the same"
+            )
 
 
 def _drawn(patients: int) -> list[str]:

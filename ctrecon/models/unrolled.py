@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from functools import partial
 
+import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from ctrecon.conv.family import ConvFamily
+from ctrecon.conv.norm import NormBound
 from ctrecon.errors import InputError
 from ctrecon.models.cell import Cell
 from ctrecon.models.initialisation import Initialisation
@@ -14,7 +17,7 @@ from ctrecon.ode.block import Block
 from ctrecon.ode.field import VectorField
 from ctrecon.physics.data_term import DataTerm
 from ctrecon.physics.ray import RayTransform
-from ctrecon.shapes import Image, Sinogram
+from ctrecon.shapes import Features, Image, Sinogram
 
 
 class Unrolled(Model):
@@ -31,6 +34,8 @@ class Unrolled(Model):
         iterations: Number of iterations.
         memory: Channels of s.
         shared: One cell for all iterations.
+        checkpointing: While training, keep only images and memory between iterations and compute the rest again: memory for one
+            iteration instead of all, for a third more time.
 
     Raises:
         InputError: A count is out of range, or parts do not fit each other.
@@ -50,6 +55,7 @@ class Unrolled(Model):
         iterations: int = 8,
         memory: int = 5,
         shared: bool = False,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__(term.ray.geometry)
         if iterations < 1 or memory < 0:
@@ -59,6 +65,11 @@ class Unrolled(Model):
         self.cells = nn.ModuleList(cell(family, make_block, memory) for _ in range(1 if shared else iterations))
         for one in self.cells:
             initialisation(one)
+        self.checkpointing = checkpointing
+        if checkpointing and any(isinstance(module, NormBound) for module in self.modules()):
+            raise InputError(
+                "model.checkpointing=true: block=nonexpansive follows its norms while it runs, which must not run twice"
+            )
 
     @property
     def ray(self) -> RayTransform:
@@ -67,8 +78,28 @@ class Unrolled(Model):
 
     def forward(self, y: Sinogram) -> Image:
         self.geometry.check(y)
-        x = self.start(y)
+        with _full_precision(y):
+            x = self.start(y)
         s = x.new_zeros(len(x), self.memory, *x.shape[2:])
         for k in range(self.iterations):
-            x, s = self.cells[k % len(self.cells)](x, self.term.gradient(x, y), s)
+            cell = self.cells[k % len(self.cells)]
+            if self.checkpointing and self.training:
+                x, s = checkpoint(self._iterate, cell, x, y, s, use_reentrant=False)
+            else:
+                x, s = self._iterate(cell, x, y, s)
         return x
+
+    def compile(self, *arguments, **options) -> None:
+        """Compile the cells; the ray transform calls other libraries and stays as it is."""
+        for cell in self.cells:
+            cell.compile(*arguments, **options)
+
+    def _iterate(self, cell: Cell, x: Image, y: Sinogram, s: Features) -> tuple[Image, Features]:
+        with _full_precision(y):
+            gradient = self.term.gradient(x, y)
+        return cell(x, gradient, s)
+
+
+def _full_precision(y: Sinogram) -> torch.autocast:
+    """Where convolutions are in bfloat16, what is measured is not: a sinogram needs more than three digits."""
+    return torch.autocast(y.device.type, enabled=False)

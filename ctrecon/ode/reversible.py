@@ -36,6 +36,7 @@ class Reversible(Block):
 
 class _Recomputed(torch.autograd.Function):
     @staticmethod
+    @torch.amp.custom_fwd(device_type="cuda")
     def forward(ctx, state, block, *parameters):
         ctx.block = block
         state = block.integrator.flow(block.plan(), state)
@@ -44,6 +45,7 @@ class _Recomputed(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @torch.amp.custom_bwd(device_type="cuda")
     def backward(ctx, grad):
         (state,), block = ctx.saved_tensors, ctx.block
         parameters = list(block.parameters())

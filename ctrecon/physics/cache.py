@@ -2,7 +2,7 @@
 
 The folder is CTRECON_CACHE, or the user's cache folder. An entry is named by a hash of all that determines it, written whole or not
 at all by one process while others wait for it, read without executing anything, and made anew where its checksum does not fit.
-Entries that were not used for longest go when all take more than LIMIT. Where nothing can be written, nothing is kept.
+Entries that were not used for longest go when all take more than CTRECON_CACHE_GIB (8). Where nothing can be written, nothing is kept.
 """
 
 import hashlib
@@ -18,15 +18,31 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ctrecon.errors import InputError
+
 Arrays = dict[str, Tensor]
 
-LIMIT = 8 * 2**30  # bytes of all entries
 SUFFIX = ".safetensors"
+ROWS = ".rows"  # of entries that are filled row by row
 
 
 def folder() -> Path:
     """Where entries are."""
     return Path(os.environ.get("CTRECON_CACHE") or platformdirs.user_cache_path("ctrecon"))
+
+
+def limit() -> int:
+    """Bytes that all entries may take. Raises InputError where CTRECON_CACHE_GIB is no number."""
+    told = os.environ.get("CTRECON_CACHE_GIB", "8")
+    try:
+        return int(float(told) * 2**30)
+    except ValueError:
+        raise InputError(f"CTRECON_CACHE_GIB={told}: expected a number of GiB") from None
+
+
+def entry(name: str, determined_by: bytes, suffix: str = SUFFIX) -> Path:
+    """The path of an entry: a name that people understand, and a hash of all that it depends on."""
+    return folder() / f"{name}_{hashlib.sha256(determined_by).hexdigest()[:16]}{suffix}"
 
 
 def kept(name: str, determined_by: bytes, make: Callable[[], Arrays]) -> Arrays:
@@ -37,7 +53,7 @@ def kept(name: str, determined_by: bytes, make: Callable[[], Arrays]) -> Arrays:
         determined_by: All that the arrays depend on.
         make: Makes them.
     """
-    path = folder() / f"{name}_{hashlib.sha256(determined_by).hexdigest()[:16]}{SUFFIX}"
+    path = entry(name, determined_by)
     with ExitStack() as stack:
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,18 +82,23 @@ def _read(path: Path) -> Arrays | None:
 def _write(path: Path, arrays: Arrays) -> None:
     temporary = path.with_suffix(".part")  # the lock's holder is alone
     try:
-        if sum(array.nbytes for array in arrays.values()) > LIMIT:
+        if sum(array.nbytes for array in arrays.values()) > limit():
             return
         save_file(arrays, temporary, {"crc32": _checksum(arrays)})
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    entries = sorted(path.parent.glob(f"*{SUFFIX}"), key=lambda entry: entry.stat().st_mtime, reverse=True)
+    make_room(path)
+
+
+def make_room(path: Path) -> None:
+    """Remove what was not used for longest, but not the entry at `path`, until the rest is within the limit."""
+    found = [(p.stat(), p) for suffix in (SUFFIX, ROWS) for p in path.parent.glob(f"*{suffix}")]
     total = 0
-    for entry in entries:
-        total += entry.stat().st_size
-        if total > LIMIT and entry != path:
-            entry.unlink(missing_ok=True)
+    for stat, one in sorted(found, key=lambda pair: pair[0].st_mtime, reverse=True):
+        total += 512 * stat.st_blocks  # files filled row by row have holes
+        if total > limit() and one != path:
+            one.unlink(missing_ok=True)
 
 
 def _checksum(arrays: Arrays) -> str:

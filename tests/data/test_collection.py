@@ -6,7 +6,9 @@ import pytest
 import torch
 from conftest import experiment, write_dicom, write_slices
 
+from ctrecon.data.augment import Pose
 from ctrecon.data.collection import as_image
+from ctrecon.data.split import no_leak
 from ctrecon.errors import InputError
 from ctrecon.physics.attenuation import MU_MAX, from_hu
 
@@ -15,7 +17,7 @@ PATIENTS = [f"P{k % 7}" for k in range(20)]
 
 @pytest.fixture
 def build(tmp_path):
-    """Makes the collection of a conf/data member."""
+    """Makes an experiment with a conf/data member."""
 
     def make(data, *words):
         words = [f"data={data}", *words]
@@ -32,15 +34,30 @@ def build(tmp_path):
                     file["data"] = np.random.default_rng(0).random((number, 18, 18), dtype=np.float32)
                 (tmp_path / f"patient_ids_rand_{part}.csv").write_text("\n".join(str(k // 2) for k in range(number)))
             words.append(f"data.file={tmp_path}")
-        return experiment(*words).collection
+        if data == "measured":
+            words.append(f"data.file={write_scans(tmp_path / 'scans.h5', PATIENTS)}")
+        return experiment(*words)
 
     return make
 
 
+def write_scans(path, patients, splits=None, shape=(24, 91)):
+    """A file of measured sinograms with references."""
+    draw = np.random.default_rng(0)
+    number = {p: k for k, p in enumerate(sorted(set(patients)))}
+    splits = splits or [("train", "train", "train", "val", "test", "test", "train")[number[p] % 7] for p in patients]
+    with h5py.File(path, "w") as file:
+        file["sinogram"] = draw.random((len(patients), *shape), dtype=np.float32)
+        file["reference"] = 40 * draw.random((len(patients), 32, 32), dtype=np.float32)
+        file["patient"], file["split"] = patients, splits
+    return path
+
+
 def test_images_are_square_attenuation(data, build):
-    collection = build(data)
+    e = build(data)
+    collection = e.collection
     for split in ("train", "val", "test"):
-        for row in collection.rows(split):
+        for row in e.pairs(split).rows:
             x = collection.image(row)
             assert x.shape[:2] == (1, 1) and x.shape[2] == x.shape[3] and x.dtype == torch.float32
             assert x.min() >= 0 and x.max() <= 1.01
@@ -48,33 +65,36 @@ def test_images_are_square_attenuation(data, build):
 
 
 def test_no_patient_is_in_two_splits(data, build):
-    collection = build(data, "data.train_size=6")
-    people = [{collection.patient(row) for row in collection.rows(split)} for split in ("train", "val", "test")]
+    e = build(data, "data.train_size=6")
+    people = [e.pairs(split).patients() for split in ("train", "val", "test")]
     assert not people[0] & people[1] and not people[0] & people[2] and not people[1] & people[2]
 
 
 def test_training_subsets_are_nested_and_show_many_patients(data, build):
-    small, large = (build(data, f"data.train_size={n}").rows("train") for n in (3, 5))
-    assert large[:3] == small
-    assert len({build(data).patient(row) for row in small}) == 3
+    small, large, limited = (
+        build(data, *words).pairs("train")
+        for words in (["data.train_size=3"], ["data.train_size=5"], ["data.train_size=5", "data.limit=3"])
+    )
+    assert large.rows[:3] == small.rows == limited.rows
+    assert len(small.patients()) == 3
 
 
 def test_seed_draws_another_subset(data, build):
     one, other = (build(data, f"data.seed={seed}") for seed in (0, 1))
-    rows = [c.rows("train") for c in (one, other)]
-    assert rows[0] != rows[1] or not torch.equal(one.image(rows[0][0]), other.image(rows[1][0]))
+    rows = [list(e.pairs("train").rows) for e in (one, other)]
+    assert rows[0] != rows[1] or not torch.equal(one.collection.image(rows[0][0]), other.collection.image(rows[1][0]))
 
 
 def test_more_images_than_there_are_is_refused(data, build):
     with pytest.raises(InputError, match="train_size"):
-        build(data, "data.train_size=2000000").rows("train")
+        build(data, "data.train_size=2000000").pairs("train")
     with pytest.raises(InputError, match="val_size"):
-        build(data, "data.val_size=0").rows("val")
+        build(data, "data.val_size=0").pairs("val")
 
 
 def test_ellipses_come_in_any_order():
     collection = experiment("data=ellipses", "data.size=32").collection
-    rows = collection.rows("train")
+    rows = collection.rows("train")[:3]
     forward = [collection.image(row) for row in rows]
     backward = [experiment("data=ellipses", "data.size=32").collection.image(row) for row in reversed(rows)]
     assert all(torch.equal(a, b) for a, b in zip(forward, reversed(backward), strict=True))
@@ -83,9 +103,7 @@ def test_ellipses_come_in_any_order():
 def test_slices_keep_the_files_own_split(tmp_path):
     splits = ["train" if k % 7 < 4 else "val" if k % 7 == 4 else "test" for k in range(20)]
     file = write_slices(tmp_path / "s.h5", PATIENTS, splits)
-    collection = experiment(
-        "data=slices", f"data.file={file}", "data.train_size=null", "data.val_size=null", "data.test_size=null"
-    ).collection
+    collection = experiment("data=slices", f"data.file={file}").collection
     for split in ("train", "val", "test"):
         assert sorted(collection.rows(split)) == [row for row, own in enumerate(splits) if own == split]
 
@@ -114,7 +132,7 @@ def test_dicom_applies_rescale_and_padding(tmp_path):
 
 def test_fewer_than_three_patients_can_only_be_tested_on(tmp_path):
     file = write_slices(tmp_path / "s.h5", ["A", "A", "B"])
-    collection = experiment("data=slices", f"data.file={file}", "data.test_size=null").collection
+    collection = experiment("data=slices", f"data.file={file}").collection
     assert sorted(collection.rows("test")) == [0, 1, 2]
     with pytest.raises(InputError, match="3 patients"):
         collection.rows("train")
@@ -133,10 +151,9 @@ def test_bad_images_are_refused():
 
 
 def test_real_slices(shared):
-    collection = experiment("data=slices", f"data.file={shared('ct_256.h5')}", "data.train_size=20").collection
-    rows = collection.rows("train")
-    assert len({collection.patient(row) for row in rows}) == 20
-    assert collection.image(rows[0]).shape == (1, 1, 256, 256)
+    pairs = experiment("data=slices", f"data.file={shared('ct_256.h5')}", "data.train_size=20").pairs("train")
+    assert len(pairs.patients()) == 20
+    assert pairs.collection.image(pairs.rows[0]).shape == (1, 1, 256, 256)
 
 
 def test_real_dicom():
@@ -145,3 +162,43 @@ def test_real_dicom():
     path = get_testdata_file("CT_small.dcm", download=False)
     x = experiment("data=dicom", f"data.file={path}").collection.image(0)
     assert x.shape == (1, 1, 128, 128) and 0.2 < x.median() < 0.3
+
+
+def test_measured_scans_come_with_their_references(tmp_path):
+    """A part of the scanner's views is taken where the geometry asks for it; attenuation in 1/m becomes that over mu_max."""
+    file = write_scans(tmp_path / "scans.h5", ["a", "b", "c"], ["test"] * 3)
+    with h5py.File(file) as opened:
+        scans, references = opened["sinogram"][:], opened["reference"][:]
+    part = ["geometry.pixels=32", "geometry.bins=91", "geometry.scan_views=24", "geometry.views=::2", "data.test_size=3"]
+    pairs = experiment("data=measured", f"data.file={file}", *part).pairs("test")
+    for index, row in enumerate(pairs.rows):
+        x, y = pairs.pair(index)
+        torch.testing.assert_close(x[0, 0], torch.from_numpy(references[row]) / MU_MAX)
+        torch.testing.assert_close(y[0, 0], torch.from_numpy(scans[row, ::2]) / MU_MAX)
+        turned_x, turned_y = pairs.pair(index, Pose(90))
+        assert torch.equal(turned_x, x.rot90(1, (2, 3))) and torch.equal(turned_y, pairs.scanner.geometry.turn(y))
+    with pytest.raises(InputError, match="was measured upright"):
+        pairs.pair(0, Pose(10))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda file: file.__delitem__("reference"), "no dataset 'reference'"),
+        (lambda file: file["sinogram"].write_direct(np.full((3, 24, 91), np.nan, np.float32)), "NaN"),
+        (lambda file: (file.__delitem__("reference"), file.create_dataset("reference", (2, 8, 8), "f4")), "expected"),
+    ],
+    ids=["none", "NaN", "unequal"],
+)
+def test_bad_measurements_are_refused(tmp_path, spoil, says):
+    path = write_scans(tmp_path / "scans.h5", ["a", "b", "c"], ["test"] * 3)
+    with h5py.File(path, "a") as file:
+        spoil(file)
+    with pytest.raises(InputError, match=says):
+        experiment("data=measured", f"data.file={path}", "geometry.bins=91", "geometry.views=24").pairs("test").pair(0)
+
+
+def test_leaks_are_found():
+    no_leak("test", ["a", "b"], {"train": ["c"], "val": []})
+    with pytest.raises(InputError, match="patient b of split test is also in val"):
+        no_leak("test", ["a", "b"], {"train": ["c"], "val": ["b"]})

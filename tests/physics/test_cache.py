@@ -55,7 +55,7 @@ def test_a_damaged_entry_is_made_anew(kept_in, damage):
 
 def test_size_is_bounded_and_the_least_used_goes(kept_in, monkeypatch):
     entry, made, folder = kept_in
-    monkeypatch.setattr(cache, "LIMIT", 3 * 4500)
+    monkeypatch.setenv("CTRECON_CACHE_GIB", str(3 * 4500 / 2**30))
     for number in range(3):
         entry(number, size=1000)
         os.utime(files(folder)[-1], None)

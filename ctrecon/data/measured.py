@@ -1,0 +1,69 @@
+"""Measured sinograms with a reference image each, to evaluate on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ctrecon.data.collection import Collection, as_image
+from ctrecon.data.hdf5 import dataset, open_hdf5, texts
+from ctrecon.data.split import Split
+from ctrecon.errors import InputError
+from ctrecon.physics.attenuation import MU_MAX
+from ctrecon.physics.geometry import Geometry
+from ctrecon.shapes import Sinogram
+
+
+class Measured(Collection):
+    """An HDF5 file of scans: `sinogram` (N, A, D), -log(I/I0), and `reference` (N, M, M), attenuation in 1/m.
+
+    `patient` (N,) names the objects (without it, each scan is an object of its own), `split` (N,) what they are for (without it, all
+    test). A geometry that uses a part of the scanner's views gets that part.
+
+    Args:
+        file: Path of the HDF5 file.
+        seed: Of the order of objects.
+
+    Raises:
+        InputError: The file is missing, truncated or laid out otherwise.
+    """
+
+    def __init__(self, file: str, seed: int = 0) -> None:
+        self.file = Path(file)
+        with open_hdf5(self.file) as opened:
+            scans, references = dataset(opened, "sinogram"), dataset(opened, "reference")
+            if scans.ndim != 3 or references.ndim != 3 or len(scans) != len(references):
+                raise InputError(
+                    f"{file}: sinogram of shape {scans.shape}, reference {references.shape}; expected (N, A, D) and (N, M, M)"
+                )
+            self._patients = texts(opened, "patient") if "patient" in opened else [f"scan {k}" for k in range(len(scans))]
+            given = texts(opened, "split") if "split" in opened else ["test"] * len(scans)
+        if not len(self._patients) == len(given) == len(scans):
+            raise InputError(f"{file}: {len(scans)} scans but {len(self._patients)} patients; expected one entry a scan")
+        self._split = Split(str(file), self._patients, given, seed)
+
+    def image(self, row: int) -> Float[Tensor, "1 1 M M"]:
+        return as_image(self._read("reference", row), f"{self.file}, reference {row}").clip(0) / MU_MAX
+
+    def patient(self, row: int) -> str:
+        return self._patients[row]
+
+    def rows(self, split: str) -> Sequence[int]:
+        return self._split.rows(split)
+
+    def measured(self, row: int, geometry: Geometry) -> Sinogram | None:
+        array = self._read("sinogram", row)
+        if not np.isfinite(array).all():
+            raise InputError(f"{self.file}: sinogram {row} contains NaN or infinite values; expected finite ones")
+        if array.shape == (geometry.scanned, geometry.bins):
+            array = array[list(geometry.view_numbers)]
+        y = torch.from_numpy(array / np.float32(MU_MAX))[None, None]
+        geometry.check(y, f"{self.file}: sinogram {row}")
+        return y
+
+    def _read(self, name: str, row: int) -> np.ndarray:
+        with open_hdf5(self.file) as opened:
+            return opened[name][row].astype(np.float32)
