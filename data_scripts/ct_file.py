@@ -72,7 +72,7 @@ def write(
     chosen = thin(slices, options.every, options.max_per_patient)
     pixels = side([one.shape for one in chosen], options.square, options.pixels)
     with growing(options.out, card, {"images": (values.kind, (pixels, pixels))}, {one.uid: one for one in chosen}) as file:
-        seen = {row["sha256"] for row in file.rows}
+        seen = {row["pixels_sha256"] for row in file.rows}
 
         def read(one: CTSlice) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             try:
@@ -85,7 +85,7 @@ def write(
                 raise Rejected("duplicate pixels")
             seen.add(sha256)
             scale = _squared(one.shape, options.square)[0] / pixels
-            row = {"patient": one.patient, "pixel_m": [length * scale for length in one.pixel_m], "sha256": sha256}
+            row = {"patient": one.patient, "pixel_m": [length * scale for length in one.pixel_m], "pixels_sha256": sha256}
             fitted = fit(image, options.square, pixels, values.outside)
             return {"images": whole(fitted, values.kind)}, row | ({"split": split[one.patient]} if split else {})
 

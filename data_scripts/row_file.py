@@ -142,15 +142,14 @@ class RowFile:
             reasons = ", ".join(f"{number} {reason}" for reason, number in rejected.most_common()) or "none"
             raise InputError(f"{self.out}: nothing to write; rejected: {reasons}; expected at least one")
         counts = _counts(self.rows, rejected)
-        with replacing(self.out) as temporary:
-            with h5py.File(temporary, "w") as file:
-                for name, (kind, shape) in self.arrays.items():
-                    self._copy(file, name, kind, shape)
-                for name in self.rows[0]:
-                    file[name] = [row[name] for row in self.rows]
-                for name, unit in units.items():
-                    file[name].attrs["unit"] = unit
-                file.attrs.update(attributes | self.card.filled(counts, sha256_of(file)))
+        with replacing(self.out) as temporary, h5py.File(temporary, "w") as file:
+            for name, (kind, shape) in self.arrays.items():
+                self._copy(file, name, kind, shape)
+            for name in self.rows[0]:
+                file[name] = [row[name] for row in self.rows]
+            for name, unit in units.items():
+                file[name].attrs["unit"] = unit
+            file.attrs.update(attributes | self.card.filled(counts, sha256_of(file)))
         _print_table(self.out, counts)
 
     def close(self) -> None:
