@@ -37,6 +37,13 @@ def positive(word: str) -> int:
     return int(word)
 
 
+def natural(word: str) -> int:
+    """An option's whole number of at least 0, such as a seed."""
+    if not word.isdecimal():
+        raise argparse.ArgumentTypeError(f"{word}: expected a whole number of at least 0")
+    return int(word)
+
+
 def portion(word: str) -> float:
     """An option's number from 0 to 1."""
     try:

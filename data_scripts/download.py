@@ -16,7 +16,7 @@ from ctrecon.errors import InputError
 TRIES = 5  # without a byte of progress
 WAIT_S = 2.0  # before the second try, twice that before the third and so on
 TIMEOUT_S = 60.0
-PIECE = 2**20  # bytes
+PIECE = 2**16  # bytes
 PASSING = (408, 429, 500, 502, 503, 504)  # what a server says when another try may help
 
 
@@ -79,7 +79,9 @@ def fetch(file: RemoteFile, folder: Path) -> Path:
     pooch.get_logger().setLevel("ERROR")
     try:
         return Path(pooch.retrieve(file.url, file.checksum, file.name, folder, downloader=Resuming(file, folder)))
-    except ValueError:
+    except InputError:
+        raise
+    except ValueError:  # pooch's, of a checksum
         raise InputError(
             f"{file.name}: what {file.url} sent has another checksum than the record's {file.checksum}; it is removed: start again"
         ) from None
@@ -99,15 +101,18 @@ class Resuming:
     def __call__(self, url: str, output_file: str, _: object) -> None:
         """Download `url` to `output_file`. Raises InputError where the server cannot, or no longer, be reached."""
         failures = 0
-        while self._there() != self.file.size:
-            before = self._there()
+        while (before := self._there()) != self.file.size:
             try:
                 self._go_on(url)
                 reason = f"{self._there()} of {self.file.size} bytes"
             except requests.RequestException as error:
-                reason = _reason(error)
-                if error.response is not None and error.response.status_code not in PASSING:
-                    failures = TRIES
+                status, reason = getattr(error.response, "status_code", PASSING[0]), _reason(error)
+                failures = failures if status in PASSING else TRIES
+            if self._there() > self.file.size or "416" in reason:  # not the file of the record: nothing to go on from
+                self.part.unlink()
+                raise InputError(
+                    f"{url}: sends a file that has not the record's {self.file.size} bytes; it is removed: start again"
+                )
             failures = 0 if before < self._there() else failures + 1
             if failures >= TRIES:
                 raise InputError(f"{url}: cannot be downloaded ({reason}); what is there is kept: start again to go on")
@@ -118,7 +123,7 @@ class Resuming:
         return self.part.stat().st_size if self.part.exists() else 0
 
     def _go_on(self, url: str) -> None:
-        there = self._there() if self._there() < self.file.size else 0
+        there = self._there()
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={there}-"} if there else {})
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as answer:
             answer.raise_for_status()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from card import Card, verify
-from command_line import file_parser, positive, run
+from command_line import file_parser, natural, positive, run
 from row_file import already_made, growing
 
 from ctrecon.data.ellipses import BLOCK, Ellipses
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--size", type=positive, default=256, help="rows and columns (default: 256)")
     for split, number in zip(SPLITS, (1000, 100, 100), strict=True):
         parser.add_argument(f"--{split}", type=positive, default=number, help=f"phantoms of split {split} (default: {number})")
-    parser.add_argument("--seed", type=int, default=0, help="of all phantoms (default: 0)")
+    parser.add_argument("--seed", type=natural, default=0, help="of all phantoms (default: 0)")
     options = parser.parse_args()
     if options.verify:
         verify(options.out)

@@ -61,6 +61,7 @@ def main() -> None:
     if options.remove_archives and not options.local:
         for archive in archives:
             archive.unlink()
+        archives[0].parent.rmdir()
 
 
 def remote(options: Namespace, wanted: list[str]) -> tuple[list[Path], str]:
