@@ -1,0 +1,184 @@
+"""Turn LIDC-IDRI, thoracic CT of 1,010 patients, into one HDF5 file of axial slices, split by patient.
+
+Take a copy on disk (--folder, TCIA's nested folders as they are), or download patients from the Imaging Data Commons into it
+(some 100 MB a patient; needs pip install "learned-ctrecon[data]"):
+
+  python data_scripts/lidc_idri.py --folder LIDC-IDRI --out lidc.h5 --every 10
+  python data_scripts/lidc_idri.py --first 20 --folder LIDC-IDRI --out lidc20.h5 --paper
+
+Slices are chosen, turned and counted as data_scripts/dicom_folder.py does, in Hounsfield units. --paper takes instead the values and
+the selection of Celledoni et al., Inverse Problems 37 (2021) 085006: stored values, negative ones set to 0, plus a dither from
+[0, 1), over 4096, which is about attenuation over mu_max (unit = attenuation); slices with a padded circle (negative stored values),
+tv / l1 < 0.15, 0.25 < max < 0.75 and tv < 0.01, where l1 is the mean of |x| and tv that of its forward-difference gradient's length.
+
+Source: Armato et al., The Cancer Imaging Archive, doi:10.7937/K9/TCIA.2015.LO9QL9SX, CC BY 3.0.
+"""
+
+import hashlib
+from argparse import Namespace
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ct_file
+import ct_slice
+import numpy as np
+import pydicom
+from card import Card, verify
+from command_line import file_parser, natural, portion, positive, run
+from ct_slice import CTSlice
+from row_file import Rejected, already_made
+
+from ctrecon.errors import InputError
+
+HU_RULE = "axial CT slices in standard orientation, whole Hounsfield units, duplicates by SOPInstanceUID or pixels left out"
+PAPER_RULE = (
+    "stored values of axial CT slices as in Inverse Problems 37 (2021) 085006: (max(stored, 0) + U[0, 1)) / 4096; some stored < 0"
+)
+PAPER_RULE += ", tv / l1 < 0.15, 0.25 < max < 0.75, tv < 0.01"
+
+
+def main() -> None:
+    """The script."""
+    parser = file_parser(__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("LIDC-IDRI"), help="the copy on disk (default: LIDC-IDRI)")
+    parser.add_argument("--patients", nargs="+", metavar="LIDC-IDRI-NNNN", help="only these, downloaded where they are not there")
+    parser.add_argument(
+        "--first", type=positive, metavar="N", help="only the first N patients, downloaded where they are not there"
+    )
+    parser.add_argument("--paper", action="store_true", help="the values and the selection of the paper")
+    parser.add_argument("--val-portion", type=portion, default=0.1, help="of the patients (default: 0.1)")
+    parser.add_argument("--test-portion", type=portion, default=0.1, help="of the patients (default: 0.1)")
+    parser.add_argument("--seed", type=natural, default=0, help="of the split and the dither (default: 0)")
+    ct_file.add_choice(parser)
+    options = parser.parse_args()
+    if options.verify:
+        verify(options.out)
+        return
+    if options.patients and options.first:
+        parser.error("expected either --patients or --first")
+    if options.val_portion + options.test_portion >= 1:
+        parser.error(
+            f"--val-portion {options.val_portion} and --test-portion {options.test_portion}: expected less than 1 together"
+        )
+    card = Card(
+        title="LIDC-IDRI",
+        source="The Cancer Imaging Archive, doi:10.7937/K9/TCIA.2015.LO9QL9SX",
+        licence="CC BY 3.0",
+        citation="Armato et al., Data from LIDC-IDRI, TCIA 2015, doi:10.7937/K9/TCIA.2015.LO9QL9SX; Armato et al., Medical Physics 38 "
+        "(2011) 915, doi:10.1118/1.3528204; Clark et al., Journal of Digital Imaging 26 (2013) 1045, doi:10.1007/s10278-013-9622-7",
+        selection=selection(options),
+    )
+    if already_made(options.out, card):
+        return
+    patients = options.patients
+    if options.patients or options.first:
+        series = choose_series(options.patients, options.first)
+        patients = sorted({one["PatientID"] for one in series})
+        download(series, options.folder)
+    slices, rejected = ct_slice.find([options.folder])
+    wanted = [one for one in slices if patients is None or one.patient in patients]
+    if not wanted:
+        raise InputError(f"{options.folder}: no CT slice of {', '.join(patients)}; expected those patients' DICOM files")
+    values = (
+        ct_file.Values("attenuation", "<f4", 0.0, stored_values, partial(as_in_paper, seed=options.seed))
+        if options.paper
+        else ct_file.HU
+    )
+    split = draw_split((one.patient for one in wanted), options.val_portion, options.test_portion, options.seed)
+    ct_file.write(wanted, rejected, card, options, values, split)
+
+
+def selection(options: Namespace) -> str:
+    """The rule and the options in words."""
+    chosen = ", ".join(options.patients) if options.patients else f"the first {options.first}" if options.first else "all"
+    portions = f"val {options.val_portion:g}, test {options.test_portion:g} of the patients, seed {options.seed}"
+    rule = PAPER_RULE if options.paper else HU_RULE
+    return f"{rule}; patients in {options.folder}: {chosen}; {portions}{ct_file.choice(options)}"
+
+
+def choose_series(patients: list[str] | None, first: int | None) -> list[dict[str, Any]]:
+    """The CT series of patients, or of the first so many, from the index that comes with idc-index.
+
+    Raises:
+        InputError: idc-index is missing, or a patient is not in the collection.
+    """
+    index = idc_client().index
+    index = index[(index.collection_id == "lidc_idri") & (index.Modality == "CT")].sort_values(["PatientID", "SeriesInstanceUID"])
+    known = index.PatientID.unique().tolist()
+    for patient in patients or []:
+        if patient not in known:
+            raise InputError(f"--patients {patient}: not in LIDC-IDRI; expected names such as {known[0]}")
+    columns = ["PatientID", "StudyInstanceUID", "SeriesInstanceUID", "instanceCount"]
+    return index[index.PatientID.isin(patients or known[:first])][columns].to_dict("records")
+
+
+def download(series: list[dict[str, Any]], folder: Path) -> None:
+    """Download the series that are not whole in the folder. Raises InputError where they are not whole after that."""
+    missing = [one for one in series if _files(one, folder) < one["instanceCount"]]
+    if missing:
+        transfer([one["SeriesInstanceUID"] for one in missing], folder)
+    for one in missing:
+        if (there := _files(one, folder)) < one["instanceCount"]:
+            raise InputError(
+                f"{one['PatientID']}: {there} of {one['instanceCount']} slices came from the Imaging Data Commons; "
+                "is the network there? Start again to go on"
+            )
+
+
+def transfer(series: list[str], folder: Path) -> None:
+    """The transfer itself: idc-index passes over files that are there with their size."""
+    folder.mkdir(parents=True, exist_ok=True)
+    template = "%PatientID/%StudyInstanceUID/%SeriesInstanceUID"
+    try:
+        idc_client().download_from_selection(str(folder), seriesInstanceUID=series, use_s5cmd_sync=True, dirTemplate=template)
+    except Exception as error:  # of the program that it starts
+        raise InputError(f"{folder}: the Imaging Data Commons cannot be reached ({error}); start again to go on") from None
+
+
+def idc_client() -> Any:
+    """idc-index's client. Raises InputError where the package is missing."""
+    try:
+        from idc_index import IDCClient
+    except ImportError:
+        raise InputError('idc-index is missing: pip install "learned-ctrecon[data]", or bring a copy with --folder alone') from None
+    return IDCClient()
+
+
+def draw_split(patients: Iterable[str], val: float, test: float, seed: int) -> dict[str, str]:
+    """The split of each patient: a portion each for validation and testing, drawn from the seed."""
+    order = np.random.default_rng(seed).permutation(sorted(set(patients))).tolist()
+    to_val, to_test = round(val * len(order)), round(test * len(order))
+    names = ["val"] * to_val + ["test"] * to_test
+    return dict(zip(order, names + ["train"] * (len(order) - len(names)), strict=True))
+
+
+def stored_values(path: Path) -> np.ndarray:
+    """The pixels as they are stored. Raises InputError where they cannot be read."""
+    try:
+        return pydicom.dcmread(path).pixel_array.astype(np.float64)
+    except Exception as error:  # pydicom's decoders raise many kinds
+        raise InputError(f"{path}: its pixels cannot be read ({error}); is the file complete?") from None
+
+
+def as_in_paper(one: CTSlice, stored: np.ndarray, seed: int) -> np.ndarray:
+    """A slice's values, dithered from the seed and its SOPInstanceUID. Raises Rejected where the paper's rule leaves it out."""
+    if stored.min() >= 0:
+        raise Rejected("no padded circle")
+    uid = int.from_bytes(hashlib.sha256(one.uid.encode()).digest()[:8])
+    x = (stored.clip(0) + np.random.default_rng([seed, uid]).random(stored.shape)) / 4096
+    down, across = np.diff(x, axis=0, append=x[-1:]), np.diff(x, axis=1, append=x[:, -1:])
+    l1, tv = np.abs(x).mean(), np.hypot(down, across).mean()
+    for holds, rule in ((tv / l1 < 0.15, "tv / l1 < 0.15"), (0.25 < x.max() < 0.75, "0.25 < max < 0.75"), (tv < 0.01, "tv < 0.01")):
+        if not holds:
+            raise Rejected(f"not {rule}")
+    return x
+
+
+def _files(series: dict[str, Any], folder: Path) -> int:
+    return len(list(folder.glob(f"{series['PatientID']}/{series['StudyInstanceUID']}/{series['SeriesInstanceUID']}/*.dcm")))
+
+
+if __name__ == "__main__":
+    run(main)
