@@ -38,6 +38,7 @@ class Values:
     make: Callable[[CTSlice, np.ndarray], np.ndarray]
 
 
+HU_RULE = "axial CT slices in standard orientation, whole Hounsfield units, duplicates by SOPInstanceUID or pixels left out"
 HU = Values("HU", "<i2", -1000.0, read_hu, lambda one, hu: hu)
 
 

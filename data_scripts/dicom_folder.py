@@ -18,8 +18,6 @@ from card import Card, verify
 from command_line import file_parser, run
 from row_file import already_made
 
-RULE = "axial CT slices in standard orientation, whole Hounsfield units, duplicates by SOPInstanceUID or pixels left out"
-
 
 def main() -> None:
     """The script."""
@@ -35,7 +33,7 @@ def main() -> None:
         return
     if not options.folders:
         parser.error("expected at least one FOLDER")
-    selection = f"{RULE}, of {', '.join(map(str, options.folders))}{ct_file.choice(options)}"
+    selection = f"{ct_file.HU_RULE}, of {', '.join(map(str, options.folders))}{ct_file.choice(options)}"
     card = Card(options.title, options.source, options.licence, options.citation, selection)
     if not already_made(options.out, card):
         ct_file.write(*ct_slice.find(options.folders), card, options)

@@ -32,11 +32,10 @@ from row_file import Rejected, already_made
 
 from ctrecon.errors import InputError
 
-HU_RULE = "axial CT slices in standard orientation, whole Hounsfield units, duplicates by SOPInstanceUID or pixels left out"
 PAPER_RULE = (
-    "stored values of axial CT slices as in Inverse Problems 37 (2021) 085006: (max(stored, 0) + U[0, 1)) / 4096; some stored < 0"
+    "stored values of axial CT slices as in Inverse Problems 37 (2021) 085006: (max(stored, 0) + U[0, 1)) / 4096; some stored < 0, "
+    "tv / l1 < 0.15, 0.25 < max < 0.75, tv < 0.01"
 )
-PAPER_RULE += ", tv / l1 < 0.15, 0.25 < max < 0.75, tv < 0.01"
 
 
 def main() -> None:
@@ -94,7 +93,7 @@ def selection(options: Namespace) -> str:
     """The rule and the options in words."""
     chosen = ", ".join(options.patients) if options.patients else f"the first {options.first}" if options.first else "all"
     portions = f"val {options.val_portion:g}, test {options.test_portion:g} of the patients, seed {options.seed}"
-    rule = PAPER_RULE if options.paper else HU_RULE
+    rule = PAPER_RULE if options.paper else ct_file.HU_RULE
     return f"{rule}; patients in {options.folder}: {chosen}; {portions}{ct_file.choice(options)}"
 
 
