@@ -17,7 +17,7 @@ Source: Armato et al., The Cancer Imaging Archive, doi:10.7937/K9/TCIA.2015.LO9Q
 import hashlib
 from argparse import Namespace
 from collections.abc import Iterable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,7 @@ def transfer(series: list[str], folder: Path) -> None:
         raise InputError(f"{folder}: the Imaging Data Commons cannot be reached ({error}); start again to go on") from None
 
 
+@cache
 def idc_client() -> Any:
     """idc-index's client. Raises InputError where the package is missing."""
     try:

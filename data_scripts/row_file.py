@@ -80,16 +80,17 @@ class RowFile:
         self.rows: list[dict[str, Any]] = []
         self._bytes = {name: (part / f"{name}.bin").open("ab") for name in arrays}
         whole = min(file.tell() // self._size(name) for name, file in self._bytes.items())
+        names = "\n".join(items).encode()
         begun = {
             "selection": card.selection,
             "arrays": {name: [kind, list(shape)] for name, (kind, shape) in arrays.items()},
-            "items": hashlib.sha256("\n".join(items).encode()).hexdigest(),
+            "items": f"{len(items)} with sha256 {hashlib.sha256(names).hexdigest()}",
         }
         journal = part / "journal.jsonl"
         first, *entries = _entries(journal) or [begun]
         for key, value in begun.items():
             if first[key] != value:
-                raise InputError(f"{part}: begun with other {key} ({first[key]}, now {value}); remove it, or choose another --out")
+                raise InputError(f"{part}: begun with other {key} ({first[key]}; now {value}): remove it, or choose another --out")
         for entry in entries:
             if "row" in entry and len(self.rows) == whole:
                 break  # its bytes are not all there
