@@ -91,7 +91,7 @@ def test_what_is_no_axial_ct_slice_is_counted(script, folder, tmp_path):
         "duplicate SOPInstanceUID": 1,
         "duplicate pixels": 1,
         "unreadable pixels": 1,
-        "unreadable header": 1,
+        "modality missing": 1,
         "not DICOM": 1,
     }
     assert "1  rejected: localiser" in said
@@ -172,7 +172,8 @@ def test_bad_folders_are_refused(refused, tmp_path):
     whole = write(tmp_path / "cut" / "a.dcm").read_bytes()
     (tmp_path / "cut" / "a.dcm").write_bytes(whole[:-400])
     assert "1 unreadable pixels" in refused("dicom_folder", tmp_path / "cut", "--out", out, leaves_no=out)
-    write(tmp_path / "nan" / "a.dcm", RescaleSlope="nan")
+    with pytest.warns(UserWarning, match="nan"):
+        write(tmp_path / "nan" / "a.dcm", RescaleSlope="nan")
     assert "NaN" in refused("dicom_folder", tmp_path / "nan", "--out", out, leaves_no=out)
 
 
