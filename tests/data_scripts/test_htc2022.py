@@ -155,7 +155,6 @@ def test_measured_disc_reconstructs_as_in_the_challenge(script, shared, tmp_path
     x = FilteredBackProjection(geometry)(torch.from_numpy(y)[None, None])[0, 0].numpy()
     assert np.corrcoef(x.ravel(), truth.ravel())[0, 1] > 0.99
     assert (x * truth).sum() / (truth * truth).sum() == pytest.approx(1, abs=0.02)  # both in 1/m
-    assert np.median(truth[truth > truth.max() / 3]) == pytest.approx(47, abs=5)  # acrylic
 
 
 def test_runs_as_a_program(process, tmp_path):
