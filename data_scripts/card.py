@@ -4,6 +4,7 @@ import hashlib
 import json
 import shlex
 import sys
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +40,22 @@ class Card:
         """The whole card, as texts."""
         made = {"command": shlex.join(["python", *sys.argv]), "created": datetime.now(UTC).isoformat(timespec="seconds")}
         return {**asdict(self), "counts": json.dumps(counts), **made, "sha256": sha256}
+
+
+def count(rows: list[dict[str, Any]], rejected: Counter[str]) -> dict[str, Any]:
+    """How many rows there are, of how many patients, in which splits, and how many were rejected for which reason."""
+    counts: dict[str, Any] = {"rows": len(rows), "patients": len({row["patient"] for row in rows})}
+    if "split" in rows[0]:
+        counts["by_split"] = dict(Counter(row["split"] for row in rows))
+    return counts | {"rejected": dict(sorted(rejected.items()))}
+
+
+def show(out: Path, counts: dict[str, Any]) -> None:
+    """Print the counts as a table."""
+    print(f"{out}: {counts['rows']} rows of {counts['patients']} patients")
+    rejected = {f"rejected: {reason}": number for reason, number in counts["rejected"].items()}
+    for name, number in (counts.get("by_split", {}) | rejected).items():
+        print(f"  {number:8d}  {name}")
 
 
 def sha256_of(file: h5py.File) -> str:

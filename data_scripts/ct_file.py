@@ -44,7 +44,7 @@ HU = Values("HU", "<i2", -1000.0, read_hu, lambda one, hu: hu)
 
 def add_choice(parser: ArgumentParser) -> None:
     """The options that choose among slices and bring them to one size."""
-    parser.add_argument("--every", type=positive, default=1, metavar="K", help="take every K-th slice of a series")
+    parser.add_argument("--every", type=positive, metavar="K", help="take every K-th slice of a series")
     parser.add_argument("--max-per-patient", type=positive, metavar="N", help="look at no more slices of a patient, evenly spread")
     parser.add_argument("--square", choices=("cut", "pad"), help="cut or pad (with air) slices about their middle to squares")
     parser.add_argument("--pixels", type=positive, metavar="N", help="resample to N x N by the mean over each pixel's area")
@@ -58,7 +58,7 @@ def choice(options: Namespace) -> str:
         "square": "{} to squares",
         "pixels": "{} pixels",
     }
-    return "".join(f", {text.format(value)}" for name, text in words.items() if (value := getattr(options, name)) not in (None, 1))
+    return "".join(f", {text.format(value)}" for name, text in words.items() if (value := getattr(options, name)) is not None)
 
 
 def write(
@@ -70,7 +70,7 @@ def write(
     split: dict[str, str] | None = None,
 ) -> None:
     """Write the chosen slices to `options.out`, with the split of each patient where there is one."""
-    chosen = thin(slices, options.every, options.max_per_patient)
+    chosen = thin(slices, options.every or 1, options.max_per_patient)
     pixels = side([one.shape for one in chosen], options.square, options.pixels)
     with growing(options.out, card, {"images": (values.kind, (pixels, pixels))}, {one.uid: one for one in chosen}) as file:
         seen = {row["pixels_sha256"] for row in file.rows}
@@ -80,6 +80,8 @@ def write(
                 stored = one.upright(values.read(one.path))
             except InputError:
                 raise Rejected("unreadable pixels") from None
+            if not np.isfinite(stored).all():
+                raise Rejected("NaN or infinite values")
             image = values.make(one, stored)
             sha256 = fingerprint(stored)
             if sha256 in seen:

@@ -70,7 +70,7 @@ def find(folders: list[Path]) -> tuple[list[CTSlice], Counter[str]]:
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; expected one with DICOM files")
-    files = sorted(path for path in chain(*(folder.rglob("*") for folder in folders)) if path.is_file())
+    files = sorted({path for path in chain(*(folder.rglob("*") for folder in folders)) if path.is_file()})
     found: dict[str, CTSlice] = {}
     rejected: Counter[str] = Counter()
     for path in tqdm(files, desc="reading headers", unit="file", disable=None):

@@ -15,13 +15,12 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
-import scipy.io
 from archive import unpack
 from card import Card, verify
 from command_line import file_parser, run
 from download import fetch, read_record
+from mat_file import read_mat
 from row_file import already_made
 from sinogram_file import Scan, write
 
@@ -63,7 +62,8 @@ def main() -> None:
                 f"{path}: another geometry than {files[0]}; expected one in a file: convert them into files of their own"
             )
     referenced = all(reference_of(path).is_file() for path in files)
-    write(card, options, geometries[files[0]], {path.name: path for path in files}, lambda path: read_scan(path, referenced))
+    items = {path.name: path for path in files}
+    write(card, options, geometries[files[0]], referenced, items, lambda path: read_scan(path, referenced))
 
 
 def download(options: Namespace) -> list[Path]:
@@ -139,26 +139,6 @@ def read_data(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     if missing:
         raise InputError(f"{path}: no {', '.join(missing)} in its struct; expected those of the challenge's files")
     return np.asarray(data["sinogram"], dtype=np.float64), parameters
-
-
-def read_mat(path: Path) -> dict[str, Any]:
-    """What a .mat file holds, v5 or v7.3 (which is HDF5), structs as dictionaries. Raises InputError where it cannot be read."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected one of the challenge's .mat files")
-    try:
-        if h5py.is_hdf5(path):
-            with h5py.File(path, "r") as file:
-                return _plain(file)
-        return {name: value for name, value in scipy.io.loadmat(path, simplify_cells=True).items() if not name.startswith("__")}
-    except Exception as error:  # scipy's readers raise many kinds
-        reason = str(error).split("\n")[0] or type(error).__name__
-        raise InputError(f"{path}: not a readable .mat file ({reason}); is it complete?") from None
-
-
-def _plain(group: h5py.Group) -> dict[str, Any]:
-    """MATLAB stores columns first: arrays are transposed here."""
-    found = {name: node for name, node in group.items() if not name.startswith("#")}
-    return {name: _plain(node) if isinstance(node, h5py.Group) else node[()].T for name, node in found.items()}
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ Source: Armato et al., The Cancer Imaging Archive, doi:10.7937/K9/TCIA.2015.LO9Q
 
 import hashlib
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Iterable
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import ct_file
 import ct_slice
@@ -28,6 +28,7 @@ import pydicom
 from card import Card, verify
 from command_line import file_parser, natural, portion, positive, run
 from ct_slice import CTSlice
+from imaging_data_commons import choose_series, download
 from row_file import Rejected, already_made
 
 from ctrecon.errors import InputError
@@ -86,6 +87,7 @@ def main() -> None:
         else ct_file.HU
     )
     split = draw_split((one.patient for one in wanted), options.val_portion, options.test_portion, options.seed)
+    rejected += Counter({"other patients": len(slices) - len(wanted)})
     ct_file.write(wanted, rejected, card, options, values, split)
 
 
@@ -95,55 +97,6 @@ def selection(options: Namespace) -> str:
     portions = f"val {options.val_portion:g}, test {options.test_portion:g} of the patients, seed {options.seed}"
     rule = PAPER_RULE if options.paper else ct_file.HU_RULE
     return f"{rule}; patients in {options.folder}: {chosen}; {portions}{ct_file.choice(options)}"
-
-
-def choose_series(patients: list[str] | None, first: int | None) -> list[dict[str, Any]]:
-    """The CT series of patients, or of the first so many, from the index that comes with idc-index.
-
-    Raises:
-        InputError: idc-index is missing, or a patient is not in the collection.
-    """
-    index = idc_client().index
-    index = index[(index.collection_id == "lidc_idri") & (index.Modality == "CT")].sort_values(["PatientID", "SeriesInstanceUID"])
-    known = index.PatientID.unique().tolist()
-    for patient in patients or []:
-        if patient not in known:
-            raise InputError(f"--patients {patient}: not in LIDC-IDRI; expected names such as {known[0]}")
-    columns = ["PatientID", "StudyInstanceUID", "SeriesInstanceUID", "instanceCount"]
-    return index[index.PatientID.isin(patients or known[:first])][columns].to_dict("records")
-
-
-def download(series: list[dict[str, Any]], folder: Path) -> None:
-    """Download the series that are not whole in the folder. Raises InputError where they are not whole after that."""
-    missing = [one for one in series if _files(one, folder) < one["instanceCount"]]
-    if missing:
-        transfer([one["SeriesInstanceUID"] for one in missing], folder)
-    for one in missing:
-        if (there := _files(one, folder)) < one["instanceCount"]:
-            raise InputError(
-                f"{one['PatientID']}: {there} of {one['instanceCount']} slices came from the Imaging Data Commons; "
-                "is the network there? Start again to go on"
-            )
-
-
-def transfer(series: list[str], folder: Path) -> None:
-    """The transfer itself: idc-index passes over files that are there with their size."""
-    folder.mkdir(parents=True, exist_ok=True)
-    template = "%PatientID/%StudyInstanceUID/%SeriesInstanceUID"
-    try:
-        idc_client().download_from_selection(str(folder), seriesInstanceUID=series, use_s5cmd_sync=True, dirTemplate=template)
-    except Exception as error:  # of the program that it starts
-        raise InputError(f"{folder}: the Imaging Data Commons cannot be reached ({error}); start again to go on") from None
-
-
-@cache
-def idc_client() -> Any:
-    """idc-index's client. Raises InputError where the package is missing."""
-    try:
-        from idc_index import IDCClient
-    except ImportError:
-        raise InputError('idc-index is missing: pip install "learned-ctrecon[data]", or bring a copy with --folder alone') from None
-    return IDCClient()
 
 
 def draw_split(patients: Iterable[str], val: float, test: float, seed: int) -> dict[str, str]:
@@ -174,10 +127,6 @@ def as_in_paper(one: CTSlice, stored: np.ndarray, seed: int) -> np.ndarray:
         if not holds:
             raise Rejected(f"not {rule}")
     return x
-
-
-def _files(series: dict[str, Any], folder: Path) -> int:
-    return len(list(folder.glob(f"{series['PatientID']}/{series['StudyInstanceUID']}/{series['SeriesInstanceUID']}/*.dcm")))
 
 
 if __name__ == "__main__":

@@ -16,13 +16,13 @@ from typing import Any
 
 import h5py
 import numpy as np
-from card import Card, sha256_of
+from card import Card, count, sha256_of, show
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from ctrecon.data.hdf5 import open_hdf5
 from ctrecon.errors import InputError
-from ctrecon.files.atomic import replacing, write_text
+from ctrecon.files.atomic import write_text
 
 Arrays = dict[str, tuple[str, tuple[int, ...]]]  # name: type and shape of a row
 
@@ -40,6 +40,7 @@ def already_made(out: Path, card: Card) -> bool:
     if selection != card.selection:
         raise InputError(f"{out}: made with another selection ({selection}); remove it, or choose another --out")
     print(f"{out}: already done, {counts['rows']} rows of {counts['patients']} patients")
+    shutil.rmtree(_part(out), ignore_errors=True)  # killed just when it was done
     return True
 
 
@@ -56,7 +57,7 @@ def growing(out: Path, card: Card, arrays: Arrays, items: dict[str, Any]) -> Ite
     Raises:
         InputError: The rows there were gathered with another selection or from other items, or another process is gathering.
     """
-    part = out.with_name(out.name + ".part")
+    part = _part(out)
     part.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(part / "lock", timeout=0):
@@ -142,8 +143,8 @@ class RowFile:
         if not self.rows:
             reasons = ", ".join(f"{number} {reason}" for reason, number in rejected.most_common()) or "none"
             raise InputError(f"{self.out}: nothing to write; rejected: {reasons}; expected at least one")
-        counts = _counts(self.rows, rejected)
-        with replacing(self.out) as temporary, h5py.File(temporary, "w") as file:
+        counts = count(self.rows, rejected)
+        with h5py.File(self.part / "whole.h5", "w") as file:
             for name, (kind, shape) in self.arrays.items():
                 self._copy(file, name, kind, shape)
             for name in self.rows[0]:
@@ -151,7 +152,8 @@ class RowFile:
             for name, unit in units.items():
                 file[name].attrs["unit"] = unit
             file.attrs.update(attributes | self.card.filled(counts, sha256_of(file)))
-        _print_table(self.out, counts)
+        (self.part / "whole.h5").replace(self.out)
+        show(self.out, counts)
 
     def close(self) -> None:
         """Let go of the gathered rows."""
@@ -181,20 +183,11 @@ class RowFile:
             rows[row] = gathered[row]
 
 
+def _part(out: Path) -> Path:
+    return out.with_name(out.name + ".part")
+
+
 def _entries(journal: Path) -> list[dict[str, Any]]:
     """The whole lines of a journal; the last one may be torn."""
     lines = journal.read_text().split("\n")[:-1] if journal.exists() else []
     return [json.loads(line) for line in lines]
-
-
-def _counts(rows: list[dict[str, Any]], rejected: Counter[str]) -> dict[str, Any]:
-    counts: dict[str, Any] = {"rows": len(rows), "patients": len({row["patient"] for row in rows})}
-    if "split" in rows[0]:
-        counts["by_split"] = dict(Counter(row["split"] for row in rows))
-    return counts | {"rejected": dict(sorted(rejected.items()))}
-
-
-def _print_table(out: Path, counts: dict[str, Any]) -> None:
-    print(f"{out}: {counts['rows']} rows of {counts['patients']} patients")
-    for name, number in (counts.get("by_split", {}) | counts["rejected"]).items():
-        print(f"  {number:8d}  {name if name in counts.get('by_split', {}) else 'rejected: ' + name}")

@@ -34,10 +34,11 @@ def geometry_text(values: dict[str, Any]) -> str:
     return yaml.safe_dump({"_target_": "ctrecon.physics.geometry.Fan", **values}, sort_keys=False)
 
 
-def write(card: Card, options: Namespace, geometry: dict[str, Any], items: dict[str, Any], read: Callable[[Any], Scan]) -> None:
-    """Write the scans of items, all of one geometry, to `options.out`. The first tells whether there are references."""
+def write(
+    card: Card, options: Namespace, geometry: dict[str, Any], referenced: bool, items: dict[str, Any], read: Callable[[Any], Scan]
+) -> None:
+    """Write the scans of items, all of one geometry and all with or all without a reference, to `options.out`."""
     text, shape = geometry_text(geometry), Fan(**geometry).shape
-    referenced = bool(items) and read(next(iter(items.values()))).reference is not None
     arrays: dict[str, tuple[str, tuple[int, ...]]] = {"sinogram": ("<f4", shape)}
     if referenced:
         arrays["reference"] = ("<f4", (geometry["pixels"],) * 2)

@@ -20,6 +20,7 @@ doi:10.5281/zenodo.8014757, their reconstructions doi:10.5281/zenodo.8017582.
 """
 
 import re
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def main() -> None:
         return Scan(f"slices {first:05d}-{first + options.per_object - 1:05d}", sinogram, reference)
 
     items = {f"slice{number:05d}": number for number in sorted(sinograms)}
-    write(card, options, geometry(options.views_every, options.bin_by), items, read)
+    write(card, options, geometry(options.views_every, options.bin_by), complete, items, read)
 
 
 def geometry(views_every: int, bin_by: int) -> dict[str, Any]:
@@ -100,6 +101,7 @@ def geometry(views_every: int, bin_by: int) -> dict[str, Any]:
         "bins": BINS // bin_by,
         "bin_m": bin_by * BIN_MM / 1000,
         "start_deg": 90.0,
+        "scan_views": VIEWS // views_every,
         "centre_m": [-PIXEL_M, -PIXEL_M],
         "source_m": SOURCE_MM / 1000,
         "detector_m": DETECTOR_MM / 1000,
@@ -144,11 +146,8 @@ def read_tiff(path: Path, shape: tuple[int, int] | None) -> np.ndarray:
 def _slices(word: str) -> range:
     first, _, after = word.partition(":")
     if not (first.isdecimal() and after.isdecimal() and int(first) < int(after)):
-        raise ValueError(word)
+        raise ArgumentTypeError(f"{word}: expected A:B with A below B")
     return range(int(first), int(after))
-
-
-_slices.__name__ = "A:B"  # as argparse calls it in errors
 
 
 if __name__ == "__main__":

@@ -94,23 +94,22 @@ def test_no_patient_is_in_two_splits(script, folder, tmp_path):
 
 def test_series_are_chosen_from_the_index(module):
     pytest.importorskip("idc_index")
-    lidc = module("lidc_idri")
-    series = lidc.choose_series(None, 3)
+    idc = module("imaging_data_commons")
+    series = idc.choose_series(None, 3)
     assert [one["PatientID"] for one in series] == [f"LIDC-IDRI-000{n}" for n in (1, 2, 3)]
     assert all(one["instanceCount"] > 50 for one in series)
     with pytest.raises(Exception, match="LIDC-IDRI-9999: not in LIDC-IDRI"):
-        lidc.choose_series(["LIDC-IDRI-0001", "LIDC-IDRI-9999"], None)
+        idc.choose_series(["LIDC-IDRI-0001", "LIDC-IDRI-9999"], None)
 
 
 def test_only_what_is_missing_is_transferred(script, refused, folder, tmp_path, module, monkeypatch):
-    lidc = module("lidc_idri")
     chosen = [
         {"PatientID": f"LIDC-IDRI-{n:04d}", "StudyInstanceUID": f"1.4.{n}", "SeriesInstanceUID": f"1.3.{n}", "instanceCount": 2}
         for n in (1, 2, 3)
     ]
     asked = []
-    monkeypatch.setattr(lidc, "choose_series", lambda patients, first: chosen)
-    monkeypatch.setattr(lidc, "transfer", lambda series, folder: asked.append(series))
+    monkeypatch.setattr(module("lidc_idri"), "choose_series", lambda patients, first: chosen)
+    monkeypatch.setattr(module("imaging_data_commons"), "transfer", lambda series, folder: asked.append(series))
     lost = folder / "LIDC-IDRI-0002" / "1.4.2" / "1.3.2" / "1-02.dcm"
     content = lost.read_bytes()
     lost.unlink()
@@ -129,7 +128,7 @@ def test_bad_options_are_refused(refused, folder, tmp_path, module, monkeypatch)
     assert "less than 1" in refused(*words, "--val-portion", 0.5, "--test-portion", 0.5, leaves_no=out)
     assert "either" in refused(*words, "--first", 1, "--patients", "LIDC-IDRI-0001", leaves_no=out)
     monkeypatch.setitem(sys.modules, "idc_index", None)
-    module("lidc_idri").idc_client.cache_clear()
+    module("imaging_data_commons").idc_client.cache_clear()
     assert 'pip install "learned-ctrecon[data]"' in refused(*words, "--first", 1, leaves_no=out)
 
 
