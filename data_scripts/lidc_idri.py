@@ -35,33 +35,16 @@ from ctrecon.errors import InputError
 
 PAPER_RULE = (
     "stored values of axial CT slices as in Inverse Problems 37 (2021) 085006: (max(stored, 0) + U[0, 1)) / 4096; some stored < 0, "
-    "tv / l1 < 0.15, 0.25 < max < 0.75, tv < 0.01"
+    "tv / l1 < 0.15, 0.25 < max < 0.75, tv < 0.01; duplicates left out"
 )
 
 
 def main() -> None:
     """The script."""
-    parser = file_parser(__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("LIDC-IDRI"), help="the copy on disk (default: LIDC-IDRI)")
-    parser.add_argument("--patients", nargs="+", metavar="LIDC-IDRI-NNNN", help="only these, downloaded where they are not there")
-    parser.add_argument(
-        "--first", type=positive, metavar="N", help="only the first N patients, downloaded where they are not there"
-    )
-    parser.add_argument("--paper", action="store_true", help="the values and the selection of the paper")
-    parser.add_argument("--val-portion", type=portion, default=0.1, help="of the patients (default: 0.1)")
-    parser.add_argument("--test-portion", type=portion, default=0.1, help="of the patients (default: 0.1)")
-    parser.add_argument("--seed", type=natural, default=0, help="of the split and the dither (default: 0)")
-    ct_file.add_choice(parser)
-    options = parser.parse_args()
+    options = read_options()
     if options.verify:
         verify(options.out)
         return
-    if options.patients and options.first:
-        parser.error("expected either --patients or --first")
-    if options.val_portion + options.test_portion >= 1:
-        parser.error(
-            f"--val-portion {options.val_portion} and --test-portion {options.test_portion}: expected less than 1 together"
-        )
     card = Card(
         title="LIDC-IDRI",
         source="The Cancer Imaging Archive, doi:10.7937/K9/TCIA.2015.LO9QL9SX",
@@ -72,6 +55,32 @@ def main() -> None:
     )
     if already_made(options.out, card):
         return
+    slices, rejected = find(options)
+    split = draw_split((one.patient for one in slices), options.val_portion, options.test_portion, options.seed)
+    ct_file.write(slices, rejected, card, options, paper_values(options.seed) if options.paper else ct_file.HU, split)
+
+
+def read_options() -> Namespace:
+    """The command line."""
+    parser = file_parser(__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("LIDC-IDRI"), help="the copy on disk (default: LIDC-IDRI)")
+    parser.add_argument("--patients", nargs="+", metavar="NAME", help="only these, downloaded where they are not there")
+    parser.add_argument("--first", type=positive, metavar="N", help="only the first N, downloaded where they are not there")
+    parser.add_argument("--paper", action="store_true", help="the values and the selection of the paper")
+    parser.add_argument("--val-portion", type=portion, default=0.1, help="of the patients (default: 0.1)")
+    parser.add_argument("--test-portion", type=portion, default=0.1, help="of the patients (default: 0.1)")
+    parser.add_argument("--seed", type=natural, default=0, help="of the split and the dither (default: 0)")
+    ct_file.add_choice(parser)
+    options = parser.parse_args()
+    if options.patients and options.first:
+        parser.error("expected either --patients or --first")
+    if options.val_portion + options.test_portion >= 1:
+        parser.error("--val-portion and --test-portion: expected less than 1 together")
+    return options
+
+
+def find(options: Namespace) -> tuple[list[CTSlice], Counter[str]]:
+    """The wanted patients' slices, downloaded where that is asked for, and the number of other files by reason."""
     patients = options.patients
     if options.patients or options.first:
         series = choose_series(options.patients, options.first)
@@ -81,14 +90,7 @@ def main() -> None:
     wanted = [one for one in slices if patients is None or one.patient in patients]
     if not wanted:
         raise InputError(f"{options.folder}: no CT slice of {', '.join(patients)}; expected those patients' DICOM files")
-    values = (
-        ct_file.Values("attenuation", "<f4", 0.0, stored_values, partial(as_in_paper, seed=options.seed))
-        if options.paper
-        else ct_file.HU
-    )
-    split = draw_split((one.patient for one in wanted), options.val_portion, options.test_portion, options.seed)
-    rejected += Counter({"other patients": len(slices) - len(wanted)})
-    ct_file.write(wanted, rejected, card, options, values, split)
+    return wanted, rejected + Counter({"other patients": len(slices) - len(wanted)})
 
 
 def selection(options: Namespace) -> str:
@@ -100,11 +102,17 @@ def selection(options: Namespace) -> str:
 
 
 def draw_split(patients: Iterable[str], val: float, test: float, seed: int) -> dict[str, str]:
-    """The split of each patient: a portion each for validation and testing, drawn from the seed."""
+    """The split of each patient: portions of them, at least one each, drawn from the seed. Fewer than 3 are all for testing."""
     order = np.random.default_rng(seed).permutation(sorted(set(patients))).tolist()
-    to_val, to_test = round(val * len(order)), round(test * len(order))
-    names = ["val"] * to_val + ["test"] * to_test
+    if len(order) < 3:
+        return dict.fromkeys(order, "test")
+    names = [name for name, part in (("val", val), ("test", test)) for _ in range(max(1, round(part * len(order))) if part else 0)]
     return dict(zip(order, names + ["train"] * (len(order) - len(names)), strict=True))
+
+
+def paper_values(seed: int) -> ct_file.Values:
+    """The paper's values."""
+    return ct_file.Values("attenuation", "<f4", 0.0, stored_values, partial(as_in_paper, seed=seed))
 
 
 def stored_values(path: Path) -> np.ndarray:

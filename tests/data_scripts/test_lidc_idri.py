@@ -75,6 +75,26 @@ def test_dither_is_drawn_by_slice_and_seed(script, folder, tmp_path):
     assert (b[1] == a[2]).all() and (c[0] != a[0]).mean() > 0.9  # the second patient's first slice; patients keep their order
 
 
+def test_interrupted_paper_file_ends_the_same(script, folder, tmp_path, module, monkeypatch):
+    words = ("--folder", folder, "--paper", "--out")
+    stored_values, calls = module("lidc_idri").stored_values, []
+
+    def interrupted(path):
+        calls.append(path)
+        if len(calls) == 9:
+            raise KeyboardInterrupt
+        return stored_values(path)
+
+    monkeypatch.setattr(module("lidc_idri"), "stored_values", interrupted)
+    with pytest.raises(Exception, match="interrupted"):
+        script("lidc_idri", *words, tmp_path / "a.h5")
+    script("lidc_idri", *words, tmp_path / "a.h5")
+    script("lidc_idri", *words, tmp_path / "b.h5")
+    assert len(calls) == 25 + 24  # one of them twice
+    a, b = (read(tmp_path / f"{name}.h5") for name in "ab")
+    assert a["sha256"] == b["sha256"] and a["counts"] == b["counts"]
+
+
 def test_hounsfield_units_without_the_papers_rule(script, folder, tmp_path):
     script("lidc_idri", "--folder", folder, "--out", tmp_path / "a.h5")
     made = read(tmp_path / "a.h5")
@@ -90,6 +110,13 @@ def test_no_patient_is_in_two_splits(script, folder, tmp_path):
     assert len(homes) == 10 and sorted(split for _, split in homes) == [b"test"] * 3 + [b"train"] * 5 + [b"val"] * 2
     script("lidc_idri", *words, "--out", tmp_path / "b.h5", "--seed", 1)
     assert homes != set(zip(*(read(tmp_path / "b.h5")[name] for name in ("patient", "split")), strict=True))
+
+
+def test_few_patients_are_split_without_a_leak(module):
+    draw = module("lidc_idri").draw_split
+    assert sorted(draw("abc", 0.1, 0.1, 0).values()) == ["test", "train", "val"]
+    assert draw("ab", 0.1, 0.1, 0) == {"a": "test", "b": "test"}
+    assert set(draw("abcd", 0.0, 0.0, 0).values()) == {"train"}
 
 
 def test_series_are_chosen_from_the_index(module):
