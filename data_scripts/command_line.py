@@ -9,6 +9,8 @@ from typing import NoReturn
 
 from ctrecon.errors import InputError
 
+EXTRA = ("idc_index", "pooch")  # packages that only downloads need, imported where they are used
+
 
 class Parser(argparse.ArgumentParser):
     """Shows a script's docstring as its help, and tells a wrong option like any other wrong input."""
@@ -64,6 +66,10 @@ def run(main: Callable[[], None]) -> NoReturn:
     except BrokenPipeError:  # whoever reads our output, such as head, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA:
+            raise
+        _leave(f'{error.name} is missing, which downloads: pip install "learned-ctrecon[data]"', 2)
     except OSError as error:
         _leave(f"{error.filename or 'output'}: {error.strerror or error}; is there space and permission?", 2)
     except KeyboardInterrupt:

@@ -100,27 +100,28 @@ class Resuming:
 
     def __call__(self, url: str, output_file: str, _: object) -> None:
         """Download `url` to `output_file`. Raises InputError where the server cannot, or no longer, be reached."""
+        self.part.touch()
         failures = 0
         while (before := self._there()) != self.file.size:
+            status = None
             try:
                 self._go_on(url)
                 reason = f"{self._there()} of {self.file.size} bytes"
             except requests.RequestException as error:
-                status, reason = getattr(error.response, "status_code", PASSING[0]), _reason(error)
-                failures = failures if status in PASSING else TRIES
-            if self._there() > self.file.size or "416" in reason:  # not the file of the record: nothing to go on from
+                status, reason = getattr(error.response, "status_code", None), _reason(error)
+            if self._there() > self.file.size or status == 416:  # not the file of the record: nothing to go on from
                 self.part.unlink()
                 raise InputError(
                     f"{url}: sends a file that has not the record's {self.file.size} bytes; it is removed: start again"
                 )
             failures = 0 if before < self._there() else failures + 1
-            if failures >= TRIES:
+            if failures >= TRIES or status not in (None, *PASSING):
                 raise InputError(f"{url}: cannot be downloaded ({reason}); what is there is kept: start again to go on")
             time.sleep(WAIT_S * (2**failures - 1))
         self.part.replace(output_file)
 
     def _there(self) -> int:
-        return self.part.stat().st_size if self.part.exists() else 0
+        return self.part.stat().st_size
 
     def _go_on(self, url: str) -> None:
         there = self._there()

@@ -19,7 +19,6 @@ import numpy as np
 from archive import unpack
 from card import Card, verify
 from command_line import file_parser, run
-from download import fetch, read_record
 from mat_file import read_mat
 from row_file import already_made
 from sinogram_file import Scan, write
@@ -62,12 +61,14 @@ def main() -> None:
                 f"{path}: another geometry than {files[0]}; expected one in a file: convert them into files of their own"
             )
     referenced = all(reference_of(path).is_file() for path in files)
-    items = {path.name: path for path in files}
+    items = {str(path): path for path in files}
     write(card, options, geometries[files[0]], referenced, items, lambda path: read_scan(path, referenced))
 
 
 def download(options: Namespace) -> list[Path]:
     """The record's files, unpacked where they are archives; returns the sinograms of the wanted kind."""
+    from download import fetch, read_record  # needs pooch
+
     for file in read_record(options.record).files.values():
         if file.name.endswith(".zip"):
             unpack(fetch(file, options.folder), options.folder)

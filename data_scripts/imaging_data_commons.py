@@ -11,7 +11,7 @@ def choose_series(patients: list[str] | None, first: int | None) -> list[dict[st
     """The CT series of patients, or of the first so many, from the index that comes with idc-index.
 
     Raises:
-        InputError: idc-index is missing, or a patient is not in the collection.
+        InputError: A patient is not in the collection.
     """
     index = idc_client().index
     index = index[(index.collection_id == "lidc_idri") & (index.Modality == "CT")].sort_values(["PatientID", "SeriesInstanceUID"])
@@ -48,11 +48,9 @@ def transfer(series: list[str], folder: Path) -> None:
 
 @cache
 def idc_client() -> Any:
-    """idc-index's client. Raises InputError where the package is missing."""
-    try:
-        from idc_index import IDCClient
-    except ImportError:
-        raise InputError('idc-index is missing: pip install "learned-ctrecon[data]", or bring a copy with --folder alone') from None
+    """idc-index's client."""
+    from idc_index import IDCClient
+
     return IDCClient()
 
 

@@ -20,7 +20,6 @@ from typing import Any
 from archive import unpack
 from card import Card, compare
 from command_line import Parser, run
-from download import fetch, read_record
 from tqdm import tqdm
 
 from ctrecon.data.lodopab import PART, LoDoPaB
@@ -66,6 +65,8 @@ def main() -> None:
 
 def remote(options: Namespace, wanted: list[str]) -> tuple[list[Path], str]:
     """Download the archives, and the lists of patients; returns the archives and the record's version."""
+    from download import fetch, read_record  # needs pooch
+
     record = read_record(options.record)
     archives = [record.file(name) for name in wanted]
     for part in options.parts:

@@ -72,6 +72,12 @@ def test_spoilt_file_is_fetched_again(fetch, tmp_path):
     assert fetch() == CONTENT
 
 
+def test_empty_file_is_fetched(fetch, mirror, module, tmp_path):
+    mirror.files["empty"] = b""
+    download = module("download")
+    assert download.fetch(download.read_record(mirror.record).file("empty"), tmp_path).read_bytes() == b""
+
+
 def test_passing_failures_are_tried_again_and_others_not(fetch, mirror):
     mirror.status = 503
     with pytest.raises(InputError, match="503"):
