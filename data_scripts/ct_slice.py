@@ -98,7 +98,9 @@ def _read(path: Path) -> CTSlice:
         header = read_header(path)
         _check_kind(header)
         return _slice(path, header)
-    except (InputError, ValueError, TypeError, AttributeError, IndexError):
+    except Rejected:
+        raise
+    except Exception:  # pydicom raises many kinds when values are looked at
         raise Rejected("unreadable header") from None
 
 

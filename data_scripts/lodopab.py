@@ -13,6 +13,7 @@ Source: Leuschner, Schmidt, Otero Baguer and Maass, Scientific Data 8 (2021) 109
 import hashlib
 import json
 import re
+import shutil
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from ctrecon.errors import InputError
 from ctrecon.files.atomic import write_text
 
 RECORD = "https://zenodo.org/api/records/3384092"
+DOWNLOADS = "archives"  # folder in --out
 OURS = re.compile(r"(ground_truth|observation)_\w+\.hdf5|patient_ids_rand_\w+\.csv")
 
 
@@ -52,15 +54,13 @@ def main() -> None:
     wanted = [f"{kind}_{part}.zip" for kind in kinds for part in options.parts]
     if set(wanted) <= set(told.get("archives", [])):
         print(f"{options.out}: already done, {json.loads(told['counts'])['rows']} images")
-        return
-    archives, version = local(options, wanted) if options.local else remote(options, wanted)
-    for archive in archives:
-        unpack(archive, options.out)
-    write_card(options.out, sorted({*wanted, *told.get("archives", [])}), version)
-    if options.remove_archives and not options.local:
+    else:
+        archives, version = local(options, wanted) if options.local else remote(options, wanted)
         for archive in archives:
-            archive.unlink()
-        archives[0].parent.rmdir()
+            unpack(archive, options.out)
+        write_card(options.out, sorted({*wanted, *told.get("archives", [])}), version or told.get("version", ""))
+    if options.remove_archives:
+        shutil.rmtree(options.out / DOWNLOADS, ignore_errors=True)
 
 
 def remote(options: Namespace, wanted: list[str]) -> tuple[list[Path], str]:
@@ -72,7 +72,7 @@ def remote(options: Namespace, wanted: list[str]) -> tuple[list[Path], str]:
     for part in options.parts:
         if (name := f"patient_ids_rand_{part}.csv") in record.files:
             fetch(record.files[name], options.out)
-    return [fetch(archive, options.out / "archives") for archive in archives], record.version
+    return [fetch(archive, options.out / DOWNLOADS) for archive in archives], record.version
 
 
 def local(options: Namespace, wanted: list[str]) -> tuple[list[Path], str]:

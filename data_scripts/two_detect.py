@@ -112,7 +112,7 @@ def find(folder: Path, mode: int, name: str, wanted: range) -> dict[int, Path]:
     """The files of that name, by slice number. Raises InputError where there is no folder."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one with 2DeteCT's unpacked archives")
-    paths = (path for path in folder.rglob(name) if path.parent.name == f"mode{mode}")
+    paths = (path for path in sorted(folder.rglob(name)) if path.parent.name == f"mode{mode}")
     numbered = ((re.fullmatch(r"slice(\d{5})", path.parts[-3]), path) for path in paths)
     return {int(named[1]): path for named, path in numbered if named and int(named[1]) in wanted}
 

@@ -49,15 +49,14 @@ def folder(tmp_path):
 
 def read(path):
     with h5py.File(path) as file:
-        return {name: file[name][:] for name in file} | {"counts": json.loads(file.attrs["counts"]), **file.attrs}
+        return {name: file[name][:] for name in file} | {**file.attrs, "counts": json.loads(file.attrs["counts"])}
 
 
 def test_paper_takes_its_values_and_slices(script, folder, tmp_path):
     script("lidc_idri", "--folder", folder, "--out", tmp_path / "a.h5", "--paper")
-    with h5py.File(tmp_path / "a.h5") as file:
-        counts = json.loads(file.attrs["counts"])
-        assert file.attrs["unit"] == "attenuation" and "CC BY 3.0" in file.attrs["licence"]
-        x, patients = file["images"][:], file["patient"][:]
+    made = read(tmp_path / "a.h5")
+    x, patients, counts = (made[name] for name in ("images", "patient", "counts"))
+    assert made["unit"] == "attenuation" and "CC BY 3.0" in made["licence"]
     assert len(x) == 20 and x.dtype == np.float32
     assert counts["rejected"] == {"no padded circle": 1, "not 0.25 < max < 0.75": 2, "not tv / l1 < 0.15": 1}
     dither = 4096 * x[0].astype(np.float64) - body(1440).clip(0)

@@ -56,6 +56,19 @@ def test_interrupted_file_ends_the_same(script, interrupted, sha256, tmp_path, h
     assert not part.exists()
 
 
+def test_interruption_while_writing_ends_the_same(script, sha256, module, tmp_path, monkeypatch):
+    words = ("--out", tmp_path / "rows.h5", *WORDS)
+    with monkeypatch.context() as patch:
+        patch.setattr(module("row_file"), "sha256_of", lambda file: stop())
+        with pytest.raises(Exception, match="interrupted"):
+            script("ellipses", *words)
+    assert not (tmp_path / "rows.h5").exists()
+    script("ellipses", *words)
+    with h5py.File(tmp_path / "rows.h5") as file:
+        assert file.attrs["sha256"] == sha256
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.h5", "whole.h5"]
+
+
 def test_killed_program_ends_the_same(sha256, script, module, tmp_path):
     words = [str(word) for word in ("--out", tmp_path / "killed.h5", *WORDS)]
     program = "import time, runpy, sys; from ctrecon.data.ellipses import Ellipses; f = Ellipses.image\n"
