@@ -1,0 +1,145 @@
+"""Running a script of data_scripts, and a server that misbehaves as real ones do."""
+
+import hashlib
+import importlib
+import json
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "data_scripts"
+
+
+class Ending(Exception):
+    """How a script ended that did not end well."""
+
+    def __init__(self, status, line):
+        super().__init__(line)
+        self.status, self.line = status, line
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """A module of data_scripts by name."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    return importlib.import_module
+
+
+@pytest.fixture
+def script(module, monkeypatch, capsys):
+    """Runs a script in this process and returns what it printed; raises Ending where it says what was wrong, in one line."""
+
+    def run(name, *words):
+        monkeypatch.setattr(sys, "argv", [f"data_scripts/{name}.py", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            module("command_line").run(module(name).main)
+        out, err = capsys.readouterr()
+        if ended.value.code:
+            assert len(err.splitlines()) == 1, err
+            raise Ending(ended.value.code, err)
+        return out
+
+    return run
+
+
+@pytest.fixture
+def refused(script):
+    """Runs a script that has to end in one line with status 2 and to leave nothing at a path; returns the line."""
+
+    def run(name, *words, leaves_no):
+        with pytest.raises(Ending) as ended:
+            script(name, *words)
+        assert ended.value.status == 2
+        assert not leaves_no.exists() and not leaves_no.with_name(leaves_no.name + ".part").exists()
+        return ended.value.line
+
+    return run
+
+
+@pytest.fixture
+def process():
+    """Runs a script as people do, in a process of its own."""
+
+    def run(name, *words):
+        command = [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    return run
+
+
+class Mirror(ThreadingHTTPServer):
+    """A Zenodo on the loopback address.
+
+    Attributes:
+        files: Content by name.
+        asked: Range header (or None) of every request for a file.
+        sends_at_most: Bytes of the next answers, after each of which the connection breaks; whole ones after that.
+        ranges: Whether Range is understood.
+        status: What to answer for files.
+        checksums: Other checksums than the right ones, by name.
+    """
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.files, self.asked, self.sends_at_most, self.ranges, self.status, self.checksums = {}, [], [], True, 200, {}
+
+    @property
+    def record(self):
+        """The record's address."""
+        return f"http://127.0.0.1:{self.server_port}/api/records/1"
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/api/records/1":
+            self._send(
+                json.dumps({"files": [self._told(name) for name in self.server.files], "metadata": {"version": "7"}}).encode()
+            )
+            return
+        asked = self.headers.get("Range")
+        self.server.asked.append(asked)
+        if self.server.status != 200:
+            self.send_error(self.server.status)
+            return
+        content = self.server.files[self.path.removeprefix("/files/")]
+        first = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.server.ranges else 0
+        if first >= len(content):
+            self.send_error(416)
+            return
+        self._send(content[first:], f"bytes {first}-{len(content) - 1}/{len(content)}" if first else None)
+
+    def _told(self, name):
+        content = self.server.files[name]
+        checksum = self.server.checksums.get(name, f"md5:{hashlib.md5(content).hexdigest()}")
+        url = f"http://127.0.0.1:{self.server.server_port}/files/{name}"
+        return {"key": name, "size": len(content), "checksum": checksum, "links": {"self": url}}
+
+    def _send(self, content, part=None):
+        self.send_response(206 if part else 200)
+        if part:
+            self.send_header("Content-Range", part)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        cut = self.server.sends_at_most.pop(0) if self.server.sends_at_most and self.path != "/api/records/1" else len(content)
+        self.wfile.write(content[:cut])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def mirror(module, monkeypatch):
+    """A server that serves what the test gives it; waiting takes no time."""
+    monkeypatch.setattr(module("download"), "WAIT_S", 0.0)
+    server = Mirror()
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
