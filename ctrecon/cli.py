@@ -122,7 +122,7 @@ def _status(words: list[str]) -> None:
 
 def _evaluate(words: list[str]) -> None:
     from ctrecon.configure import options
-    from ctrecon.launch import evaluate_run
+    from ctrecon.examine import evaluate_run
 
     chosen, rest = options("evaluate", words)
     summary, claims = evaluate_run(chosen.run, rest, list(chosen.turns), chosen.out, chosen.device, chosen.certificate)
@@ -136,7 +136,7 @@ def _evaluate(words: list[str]) -> None:
 
 def _certify(words: list[str]) -> None:
     from ctrecon.configure import options
-    from ctrecon.launch import certify_run
+    from ctrecon.examine import certify_run
 
     chosen, rest = options("certify", words)
     _tell(certify_run(chosen.run, rest, chosen.image, chosen.out, chosen.device), chosen.out or chosen.run)

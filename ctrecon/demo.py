@@ -10,8 +10,9 @@ from pydicom.data import get_testdata_file
 from ctrecon.build import Experiment, model_of
 from ctrecon.configure import compose, plain
 from ctrecon.data.dicom import side_of
+from ctrecon.examine import evaluate_run
 from ctrecon.files.image import read_image
-from ctrecon.launch import evaluate_run, train_run
+from ctrecon.launch import train_run
 from ctrecon.measure import psnr, ssim
 from ctrecon.models.classical import FBP
 from ctrecon.report.comparison import write_comparison

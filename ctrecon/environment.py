@@ -8,7 +8,21 @@ from pathlib import Path
 
 import torch
 
+from ctrecon.errors import InputError
+
 PACKAGES = ("torch", "numpy", "astra-toolbox", "odl", "escnn", "scikit-image", "hydra-core", "learned-ctrecon")
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; auto: CUDA where there is one. Raises InputError where it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device={name}: {str(error).splitlines()[0]}; expected auto, cpu or cuda") from None
+    return device
 
 
 def environment(device: torch.device) -> dict:

@@ -1,4 +1,4 @@
-"""From a configuration to a run folder: build the objects, claim the folder, then train, evaluate or certify."""
+"""From a configuration to a run folder: build the objects, claim the folder, train."""
 
 from contextlib import nullcontext
 from typing import Any
@@ -7,22 +7,16 @@ import torch
 from lightning_fabric import Fabric
 from torch._dynamo.exc import TorchDynamoException
 
-from ctrecon.build import Experiment, model_of
-from ctrecon.certify import certify
+from ctrecon.build import Experiment
 from ctrecon.configure import what_it_is
 from ctrecon.data.split import no_leak
 from ctrecon.environment import environment
 from ctrecon.errors import InputError
-from ctrecon.evaluate import evaluate, seconds_per_step
-from ctrecon.guarantee.claim import Claim
-from ctrecon.machine import launched, machine, pick_device
+from ctrecon.machine import launched, machine
 from ctrecon.models.tuned import Tuned
 from ctrecon.run import Run
 from ctrecon.train import train
 from ctrecon.tune import tune
-
-TEST_SET = ("geometry", "noise", "data")  # the configuration that says what a model was measured on
-NOT_THE_TEST = ("train_size", "val_size", "noise")
 
 
 def run_of(values: dict[str, Any]) -> Run:
@@ -93,39 +87,3 @@ def _with_cure(error: Exception) -> Exception:
     if isinstance(error, TorchDynamoException):
         return InputError(f"compile=true: {line}; expected a C++ compiler that works: say compile=false")
     return error
-
-
-def certify_run(path: str, words: list[str], image: int, out: str | None, device: str) -> list[Claim]:
-    """Measure what the model of a run promises, on one of its test images; returns the claims."""
-    place = pick_device(device)
-    experiment, model = model_of(path, words)
-    pairs = experiment.pairs("test")
-    if not 0 <= image < len(pairs):
-        raise InputError(f"image={image}: expected one of the {len(pairs)} test images, 0 to {len(pairs) - 1}")
-    results = Run(out or path)
-    with results.claimed():
-        return certify(model, experiment.ray, *pairs.pair(image), results, place)
-
-
-def evaluate_run(
-    path: str, words: list[str], turns: list, out: str | None, device: str, certificate: bool, leaks: bool = False
-) -> tuple[dict[str, Any], list[Claim]]:
-    """Measure a run, on other data where words say so; returns the summary, and the claims of a certificate if one is wanted."""
-    if not turns or any(isinstance(turn, bool) or not isinstance(turn, int | float) for turn in turns):
-        raise InputError(f"turns={turns}: expected angles in degrees, such as turns=[0,90]")
-    place = pick_device(device)
-    run, (experiment, model) = Run(path), model_of(path, words)
-    pairs = experiment.pairs("test")
-    if not leaks:
-        no_leak("test", pairs.patients(), run.patients())
-    test = {part: {k: v for k, v in experiment.config[part].items() if k not in NOT_THE_TEST} for part in TEST_SET}
-    identity = {
-        "run": f"{run.name}/{run.path.resolve().name}",
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "seconds_per_step": seconds_per_step(run),
-        "test": test | {"turns": turns, "images": len(pairs)},
-    }
-    results = Run(out or path)
-    with results.claimed():
-        summary = evaluate(model, pairs, turns, results, identity, place)
-        return summary, certify(model, experiment.ray, *pairs.pair(0), results, place) if certificate else []

@@ -16,23 +16,12 @@ from lightning_fabric.plugins.environments import LightningEnvironment, TorchEla
 from lightning_fabric.strategies import DDPStrategy
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
+from ctrecon.environment import pick_device
 from ctrecon.errors import InputError
 from ctrecon.fit import PRECISION
 from ctrecon.interrupt import listening
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells each process's birth
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name; auto: CUDA where there is one. Raises InputError where it is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device={name}: {str(error).splitlines()[0]}; expected auto, cpu or cuda") from None
-    return device
 
 
 def machine(device: str, devices: int = 1, nodes: int = 1, precision: str = "float32", log: Path | None = None) -> Fabric:

@@ -5,10 +5,10 @@ import torch
 
 from ctrecon.build import Experiment, experiment_of, read_geometry
 from ctrecon.configure import parse
+from ctrecon.environment import pick_device
 from ctrecon.errors import InputError
 from ctrecon.files.image import check_output, write_image
 from ctrecon.files.sinogram import read_sinogram, told_geometry
-from ctrecon.machine import pick_device
 from ctrecon.physics.geometry import Geometry
 from ctrecon.run import Run
 from ctrecon.shapes import Sinogram
