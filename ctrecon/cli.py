@@ -76,7 +76,6 @@ def _help(verb: str) -> None:
 def _train(words: list[str]) -> None:
     from ctrecon.configure import CONF, check, job, jobs, swept_keys
     from ctrecon.errors import InputError
-    from ctrecon.sweep import sweep
 
     multirun = [word for word in words if word in ("-m", "--multirun")]
     words = [word for word in words if word not in multirun]
@@ -91,7 +90,10 @@ def _train(words: list[str]) -> None:
     launch = hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")(_train_composed)
     if not multirun:
         launch()
-    elif sweep([job(one) for one in jobs(words)], launch):
+        return
+    from ctrecon.sweep import sweep
+
+    if sweep([job(one) for one in jobs(words)], launch):
         sys.exit(1)
 
 

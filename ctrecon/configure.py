@@ -101,7 +101,7 @@ def job(words: list[str]) -> dict[str, Any]:
     return named(config, choices)
 
 
-def named(config: DictConfig, choices: Mapping[str, str]) -> dict[str, Any]:
+def named(config: DictConfig, choices: Mapping[str, str | None]) -> dict[str, Any]:
     """The plain values of a training; without a name=, named after what varies in the sweep, else after what tells models apart.
 
     Args:

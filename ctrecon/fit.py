@@ -47,8 +47,8 @@ class Fit:
     steps: int = 1000
     batch: int = 1
     passes: int = 1
-    lr: float = 1e-3
-    schedule: str = "cosine"
+    lr: float = 3e-3
+    schedule: str = "one_cycle"
     clip: float | None = None
     average: float = 0.0
     patience: int | None = None
@@ -59,7 +59,7 @@ class Fit:
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "passes", "patience", "validate_every", "lr", "clip"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not (isinstance(value, int | float) and value > 0):
                 raise InputError(f"fit.{name}={value}: expected a positive number")
         if self.time_regularisation < 0:
             raise InputError(f"fit.time_regularisation={self.time_regularisation}: expected at least 0")

@@ -37,7 +37,9 @@ def train_run(values: dict[str, Any]) -> Run:
     log = run.path if values["tensorboard"] else None
     fabric = machine(values["device"], values["devices"], values["nodes"], values["fit"]["precision"], log)
     if fabric.world_size > 1:
-        _Prepared(values)  # what is wrong is told here, in one line, and not by a process among several
+        made = _Prepared(values)  # what is wrong is told here, in one line, and not by a process among several
+        if made.steps is None:
+            raise InputError(f"devices={values['devices']}: this model learns by no steps that could be shared: say devices=1")
     launched(fabric, _train, values)
     return run
 

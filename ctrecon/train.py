@@ -46,7 +46,7 @@ class Progress:
     seconds: float = 0.0
     best: float = -math.inf
     stale: int = 0
-    losses: list[float] = field(default_factory=list)
+    losses: list[float | torch.Tensor] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -97,7 +97,7 @@ def train(
             for group in descent.param_groups:
                 group["lr"] = fit.rate(now.step)
             stepping.zero_grad()
-            loss = 0.0
+            losses = []
             for part in range(fit.passes):
                 x, y = (t.to(fabric.device, non_blocking=True) for t in next(batches))
                 with fabric.no_backward_sync(network, enabled=part + 1 < fit.passes):
@@ -105,13 +105,13 @@ def train(
                     if varying:
                         error = error + fit.time_regularisation * sum(block.roughness() for block in varying) / fit.passes
                     fabric.backward(error)
-                loss += error.item()
+                losses.append(error.detach())
             if fit.clip:
                 fabric.clip_gradients(network, stepping, max_norm=fit.clip)
             stepping.step()
             average.update()
             now.step, now.seconds = now.step + 1, time.perf_counter() - began
-            now.losses.append(loss)
+            now.losses.append(sum(losses))
             bar.update()
             stop = _any(fabric, interrupted())
             if now.step % fit.validate_every == 0 or now.step == fit.steps:
@@ -123,6 +123,7 @@ def train(
                     bar.write(_line(run, fit, now))
             elif not stop:
                 continue
+            now.losses = [float(loss) for loss in now.losses]  # only here, so that the device is not waited for at each step
             if fabric.is_global_zero:
                 state = {"parameters": [p.detach().cpu() for p in parameters], "buffers": buffers(model)}
                 run.save_state(asdict(now) | state | {"optimizer": descent.state_dict(), "average": average.state()})
@@ -184,7 +185,7 @@ def _any(fabric: Fabric, flag: bool) -> bool:
 
 def _validated(fabric: Fabric, run: Run, model: nn.Module, pairs: Pairs, now: Progress) -> None:
     """Measure the model, tell the run, and keep the weights if they are the best."""
-    loss = fabric.all_reduce(torch.tensor(np.mean(now.losses), device=fabric.device)).item()
+    loss = fabric.all_reduce(torch.tensor(np.mean([float(loss) for loss in now.losses]), device=fabric.device)).item()
     if not math.isfinite(loss):
         raise InputError(f"the loss is {loss} at step {now.step}; expected a finite one: lower fit.lr")
     scores = validate(fabric, model, pairs)

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import write_slices
 
 HERE = Path(__file__).parent / "benchmarks"
+TINY = ["fit.steps=4", "fit.validate_every=2", "conv.channels=8", "model.iterations=2"]
 
 
 @pytest.mark.slow
@@ -15,9 +17,15 @@ HERE = Path(__file__).parent / "benchmarks"
     [
         (["projector.py", "--sizes", "32", "--batches", "2"], "| ctrecon matrix |"),
         (["structure.py", "--pixels", "16", "--rounds", "1"], "| residual | 65,150 | 1.00 |"),
+        (
+            ["recipe.py", "slices.h5", "--pixels", "32", "--train-size", "2", "--val-size", "1", "--words", *TINY],
+            "c4: the default recipe reaches",
+        ),
         (["total_variation.py", "--pixels", "32", "--images", "1", "--iterations", "20"], "| times as fast |"),
     ],
 )
-def test_benchmark_runs(words, said):
-    done = subprocess.run([sys.executable, HERE / words[0], *words[1:]], capture_output=True, text=True, check=True)
+def test_benchmark_runs(words, said, tmp_path):
+    write_slices(tmp_path / "slices.h5", ["a", "b", "c", "d"], ["train", "train", "val", "test"])
+    command = [sys.executable, HERE / words[0], *words[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert said in done.stdout

@@ -52,7 +52,7 @@ def test_members_that_need_others_say_which(choice, words):
     experiment("=".join(choice), *words).model()
 
 
-NEEDS_A_FILE = {("data", "dicom"), ("data", "lodopab")}  # built in tests/data
+NEEDS_A_FILE = {("data", "dicom"), ("data", "lodopab"), ("data", "measured")}  # built in tests/data
 
 
 @pytest.mark.parametrize("verb", sorted(p.stem for p in CONF.glob("*.yaml")))

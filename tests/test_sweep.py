@@ -140,6 +140,7 @@ def test_jobs_in_other_processes(name, tmp_path):
     assert done.returncode == 1 and "1 done, 1 failed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_stopping_a_parallel_sweep_stops_its_jobs(tmp_path):
     """The signal is passed on: each keeps its last step."""
     words = [*SMALL, "fit.steps=4000", "fit.validate_every=2000", "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]

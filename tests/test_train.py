@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+import h5py
+import numpy as np
 import pytest
 import torch
 from conftest import experiment
@@ -16,7 +18,7 @@ from ctrecon.build import model_of
 from ctrecon.configure import compose, plain
 from ctrecon.errors import InputError
 from ctrecon.fit import SCHEDULES, Fit
-from ctrecon.interrupt import STOPPED
+from ctrecon.interrupt import STOPPED, listening
 from ctrecon.launch import train_run
 from ctrecon.ode.block import Block
 from ctrecon.optimizer.average import Average
@@ -219,23 +221,46 @@ def test_machines_that_are_not_there_are_refused(words, says, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1], ids=str)
-def test_signalled_to_stop_keeps_the_last_step(number, tmp_path):
+def test_signals_are_heard_while_listening(number):
+    before = signal.getsignal(number)
+    with listening() as heard:
+        assert not heard()
+        signal.raise_signal(number)
+        with listening() as inner:
+            assert heard() and inner()
+    assert signal.getsignal(number) == before
+    with listening() as heard:
+        assert not heard()
+
+
+def test_signalled_to_stop_keeps_the_last_step(tmp_path):
     """Not only the last validation; the status tells a scheduler to start the same command again, which ends as if never stopped."""
     command = [sys.executable, "-W", "ignore", "-m", "ctrecon", "train", *WORDS, "fit.steps=400", "fit.validate_every=200"]
     with subprocess.Popen([*command, f"run_dir={tmp_path / 'a'}"], stdout=subprocess.PIPE, text=True) as process:
         process.stdout.readline()
         time.sleep(1)
-        process.send_signal(number)
+        process.send_signal(signal.SIGTERM)
         said = process.stdout.read()
     run = Run(tmp_path / "a")
     assert process.returncode == STOPPED and "as a signal asked" in said
     assert run.status()["state"] == "stopped" and run.status()["step"] % 200 and run.load_state()["step"] == run.status()["step"]
-    if number == signal.SIGTERM:
-        resumed, whole = (fitted(tmp_path / name, "fit.steps=400", "fit.validate_every=200") for name in ("a", "whole"))
-        one, other = load_file(resumed / WEIGHTS), load_file(whole / WEIGHTS)
-        assert all(torch.equal(one[name], other[name]) for name in one)
-        losses = [[row["loss"] for row in run.read_rows(HISTORY)] for run in (resumed, whole)]
-        assert losses[0] == losses[1]
+    resumed, whole = (fitted(tmp_path / name, "fit.steps=400", "fit.validate_every=200") for name in ("a", "whole"))
+    one, other = load_file(resumed / WEIGHTS), load_file(whole / WEIGHTS)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    losses = [[row["loss"] for row in run.read_rows(HISTORY)] for run in (resumed, whole)]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.slow
+def test_processes_of_one_training_stop_together(tmp_path):
+    words = [*WORDS, "fit.batch=4", "fit.steps=4000", "fit.validate_every=2000", "devices=2", f"run_dir={tmp_path / 'a'}"]
+    with subprocess.Popen([sys.executable, "-m", "ctrecon", "train", *words], stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        time.sleep(2)
+        process.send_signal(signal.SIGTERM)
+        said = process.stdout.read()
+    assert process.returncode == STOPPED and said.count("as a signal asked") == 1
+    assert 0 < Run(tmp_path / "a").load_state()["step"] < 4000
 
 
 STATEFUL = {
@@ -312,3 +337,32 @@ def test_killed_at_random_moments_ends_with_the_same_weights(tmp_path):
         for name in ("whole", "killed")
     ]
     assert histories[0] == histories[1] and len(histories[0]) == 30
+
+
+@pytest.mark.slow
+def test_thirty_thousand_slices_fit_into_two_gibibytes(tmp_path):
+    """An epoch over 30,000 slices of 256 x 256 (3.7 GiB as they are): what the process held at its peak."""
+    axis = np.arange(256) - 128
+    body = np.where(axis[:, None] ** 2 + axis[None, :] ** 2 < 100**2, 20, -1000).astype(np.int16)
+    with h5py.File(tmp_path / "many.h5", "w") as file:
+        images = file.create_dataset(
+            "images", (30_000, 256, 256), "<i2", chunks=(1, 256, 256), compression="gzip", compression_opts=1
+        )
+        for row in range(30_000):
+            body[128 + row % 50, 100:150] += 1
+            images[row] = body
+        file["patient"] = [f"P{row // 30}" for row in range(30_000)]
+        file["split"] = ["train" if row < 29_400 else "val" if row < 29_700 else "test" for row in range(30_000)]
+        file.attrs["unit"] = "HU"
+    words = ["experiment=smoke", "data=slices", f"data.file={tmp_path / 'many.h5'}", "data.train_size=null", "model.iterations=1"]
+    words += ["data.val_size=20", "data.test_size=null", "fit.batch=100", "fit.steps=294", "fit.validate_every=294"]
+    script = (
+        "import sys; from ctrecon.cli import main; main();"
+        "print([line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, "train", *words], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    peak = int(done.stdout.split()[-1]) / 2**20
+    print(f"{peak:.2f} GiB at the peak")
+    assert peak < 2

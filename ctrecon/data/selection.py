@@ -16,7 +16,7 @@ class Selection:
         limit: At most that many images of each split, to try a large collection quickly; None: no limit.
 
     Raises:
-        InputError: A number is below 1.
+        InputError: A number is none, or below 1.
     """
 
     train_size: int | None = None
@@ -27,7 +27,7 @@ class Selection:
     def __post_init__(self) -> None:
         for field in fields(self):
             size = getattr(self, field.name)
-            if size is not None and size < 1:
+            if size is not None and (not isinstance(size, int) or size < 1):
                 raise InputError(f"data.{field.name}={size}: expected a whole number of at least 1, or null for all")
 
     def rows(self, collection: Collection, split: str) -> Sequence[int]:

@@ -96,7 +96,7 @@ def make_room(path: Path) -> None:
     found = [(p.stat(), p) for suffix in (SUFFIX, ROWS) for p in path.parent.glob(f"*{suffix}")]
     total = 0
     for stat, one in sorted(found, key=lambda pair: pair[0].st_mtime, reverse=True):
-        total += 512 * stat.st_blocks  # files filled row by row have holes
+        total += min(stat.st_size, 512 * stat.st_blocks)  # files filled row by row have holes
         if total > limit() and one != path:
             one.unlink(missing_ok=True)
 
