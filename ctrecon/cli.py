@@ -74,11 +74,13 @@ def _help(verb: str) -> None:
 
 
 def _train(words: list[str]) -> None:
-    from ctrecon.configure import CONF, check, job, jobs, swept_keys
+    from ctrecon.configure import CONF, check
     from ctrecon.errors import InputError
+    from ctrecon.expand import check_launcher, job, jobs, swept_keys
 
     multirun = [word for word in words if word in ("-m", "--multirun")]
     words = [word for word in words if word not in multirun]
+    check_launcher(words)
     check(words)
     swept = swept_keys(words)
     if swept and not multirun:
@@ -101,7 +103,7 @@ def _train_composed(config) -> float | None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from ctrecon.configure import named
+    from ctrecon.expand import named
     from ctrecon.launch import train_run
     from ctrecon.sweep import attempt
 

@@ -4,10 +4,7 @@ A word is GROUP=MEMBER or KEY=VALUE. Every word is checked before anything is co
 """
 
 import difflib
-import itertools
 import re
-from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ctrecon.errors import InputError
@@ -35,7 +32,6 @@ NOT_THE_RUN = (
     "tensorboard",
     "name",
 )  # where and how, not what: a run is the same without
-LAUNCHERS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}  # the extra of each
 FREE = ("geometry.views",)  # a number by default that may also be a list or a slice
 
 
@@ -52,69 +48,20 @@ def compose(words: list[str]) -> DictConfig:
         InputError: A word does not parse, or names an unknown key, an unknown member or a value of another kind.
     """
     check(words)
-    return _compose(words)
+    return composed(words)
 
 
 def check(words: list[str]) -> None:
     """Check words, sweeps such as conv=plain,c4 included. Raises InputError as `compose` does."""
     overrides = parse(words)
-    check_launcher(words)
     _check_members(overrides)
     known = groups()
     chosen = [f"{o.key_or_group}={_values(o)[0]}" for o in overrides if o.key_or_group in known and _values(o)[0] is not None]
-    _check_keys(overrides, _compose(chosen))
+    _check_keys(overrides, composed(chosen))
 
 
-def check_launcher(words: list[str]) -> None:
-    """Raises InputError where a launcher is asked for that is not there."""
-    for override in parse(words):
-        name = str(override.value())
-        if override.key_or_group != "hydra/launcher" or name == "basic":
-            continue
-        if name not in LAUNCHERS:
-            raise InputError(f"hydra/launcher={name}: expected one of basic, {', '.join(LAUNCHERS)}")
-        extra = LAUNCHERS[name]
-        if find_spec("hydra_plugins") is None or find_spec(f"hydra_plugins.hydra_{extra}_launcher") is None:
-            raise InputError(f'hydra/launcher={name}: is not installed; pip install "learned-ctrecon[{extra}]"')
-
-
-def swept_keys(words: list[str]) -> list[str]:
-    """The keys that are given several values, as -m sweeps over."""
-    return [override.key_or_group for override in parse(words) if override.is_sweep_override()]
-
-
-def jobs(words: list[str]) -> list[list[str]]:
-    """The words of each job of a sweep, in the order of Hydra's basic sweeper: the last key varies fastest."""
-    choices = [
-        [f"{o.key_or_group}={value}" for value in o.sweep_string_iterator()] if o.is_sweep_override() else [word]
-        for word, o in zip(words, parse(words), strict=True)
-    ]
-    return [list(job) for job in itertools.product(*choices)]
-
-
-def job(words: list[str]) -> dict[str, Any]:
-    """The configuration of a training, with its name."""
-    config = _compose(words, return_hydra_config=True)
-    choices = config.hydra.runtime.choices
-    with open_dict(config):
-        del config["hydra"]
-    return named(config, choices)
-
-
-def named(config: DictConfig, choices: Mapping[str, str | None]) -> dict[str, Any]:
-    """The plain values of a training; without a name=, named after what varies in the sweep, else after what tells models apart.
-
-    Args:
-        config: As composed.
-        choices: The member of each group.
-    """
-    varied = [key for key in config.swept if key not in ("seed", "name")]
-    told = [choices[key] if key in choices else f"{key.split('.')[-1]}{OmegaConf.select(config, key)}" for key in varied]
-    kind = choices["conv"] if choices["model"] == "unrolled" else choices["model"]
-    return plain(config) | {"name": "-".join(filter(None, [config.name, *told])) or kind}
-
-
-def _compose(words: list[str], return_hydra_config: bool = False) -> DictConfig:
+def composed(words: list[str], return_hydra_config: bool = False) -> DictConfig:
+    """As `compose`, of words that are checked already; with the configuration of Hydra itself where that is wanted."""
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):

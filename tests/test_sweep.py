@@ -118,7 +118,7 @@ def test_impossible_sweeps_are_refused_before_anything_starts(words, says, tmp_p
 
 
 def test_launcher_that_is_not_installed_is_told(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("ctrecon.configure.find_spec", lambda name: None)
+    monkeypatch.setattr("ctrecon.expand.find_spec", lambda name: None)
     with pytest.raises(SystemExit):
         inside("train", "-m", *SMALL, "seed=0,1", "hydra/launcher=ray", cwd=tmp_path)
     assert "learned-ctrecon[ray]" in capsys.readouterr().err
