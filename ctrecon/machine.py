@@ -21,7 +21,8 @@ from ctrecon.errors import InputError
 from ctrecon.fit import PRECISION
 from ctrecon.interrupt import listening
 
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells each process's birth
+for _name in ("lightning_fabric", "torch.multiprocessing.spawn"):  # they tell of the birth and death of processes
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 
 def machine(device: str, devices: int = 1, nodes: int = 1, precision: str = "float32", log: Path | None = None) -> Fabric:

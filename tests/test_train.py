@@ -312,6 +312,7 @@ def test_time_regularisation_makes_weights_change_less(tmp_path):
         Fit(time_regularisation=-1.0)
 
 
+@pytest.mark.slow  # test_sweep.py kills too
 def test_killed_at_random_moments_ends_with_the_same_weights(tmp_path):
     """SIGKILL three times, at moments spread over the whole training, against a run that was never stopped."""
     words = ["experiment=smoke", "data.size=32", "fit.steps=60", "fit.validate_every=2"]
