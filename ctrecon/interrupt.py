@@ -1,5 +1,6 @@
 """Stopping in time: a scheduler that wants its machine back says so by a signal, and the work is kept before it ends."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -21,9 +22,10 @@ def listening() -> Iterator[Callable[[], bool]]:
     Inside another `listening`, what the outer one heard counts too.
 
     Yields:
-        Whether one came. (Never, outside the main thread, where Python hears none.)
+        Whether one came. Never in a job of submitit, which listens itself and queues the job again, and outside the main thread, where
+        Python hears nothing.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if "SUBMITIT_EXECUTOR" in os.environ or threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     before = {number: signal.signal(number, _hear) for number in SIGNALS}

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import inside
 from safetensors.torch import load_file
@@ -138,6 +139,23 @@ def test_jobs_in_other_processes(name, tmp_path):
     words = [*SMALL, "conv=c4", "fit.lr=1e-3,1e30", f"hydra/launcher={name}", *LAUNCHERS[name]]
     done = subprocess.run([*COMMAND, *words], cwd=tmp_path, capture_output=True, text=True, timeout=500)
     assert done.returncode == 1 and "1 done, 1 failed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_job_that_submitit_queues_again_goes_on(tmp_path):
+    """What Slurm's warning signal sets off: the job ends, comes again and resumes."""
+    words = [*SMALL, "fit.steps=900", "fit.validate_every=50", "seed=0,1", "hydra/launcher=submitit_local"]
+    with start(*words, cwd=tmp_path) as process:
+        job = tmp_path / "runs/s/0"
+        while not (job / RESUME).is_file():
+            time.sleep(0.05)
+        for one in psutil.Process(process.pid).children(recursive=True):
+            if "submitit.core._submit" in one.cmdline():
+                one.send_signal(signal.SIGUSR2)
+        said = process.stdout.read()
+    assert process.returncode == 0 and "2 done" in said, said
+    logs = "".join(path.read_text() for path in tmp_path.rglob("*.out"))
+    assert "resuming at step" in logs
 
 
 @pytest.mark.slow
