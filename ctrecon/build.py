@@ -18,10 +18,10 @@ from ctrecon.configure import amend, compose, groups, plain, what_it_is
 from ctrecon.conv.family import ConvFamily
 from ctrecon.data.collection import Collection
 from ctrecon.data.examples import Examples
-from ctrecon.data.kept import sinograms
 from ctrecon.data.pairs import Pairs
 from ctrecon.data.scanner import Scanner
 from ctrecon.data.selection import Selection
+from ctrecon.data.sinogram_store import sinogram_store
 from ctrecon.errors import InputError
 from ctrecon.models.model import Model
 from ctrecon.physics.geometry import Geometry
@@ -126,7 +126,7 @@ class Experiment:
     def pairs(self, split: str) -> Pairs:
         """The pairs of a split."""
         rows = Selection(**{key: self.config["data"][key] for key in SELECTION}).rows(self.collection, split)
-        store = sinograms(self._source, split, len(rows), self.scanner.ray.geometry, self.config["projector"])
+        store = sinogram_store(self._source, split, len(rows), self.scanner.ray.geometry, self.config["projector"])
         return Pairs(self.collection, rows, self.scanner, store)
 
     def examples(self) -> Examples:

@@ -12,7 +12,7 @@ from ctrecon.physics.geometry import Geometry
 VERSION = 1  # of how an image becomes a noise-free sinogram
 
 
-def sinograms(source: dict[str, Any], split: str, number: int, geometry: Geometry, projector: dict[str, Any]) -> Store | None:
+def sinogram_store(source: dict[str, Any], split: str, number: int, geometry: Geometry, projector: dict[str, Any]) -> Store | None:
     """The store of a split's noise-free sinograms, shared by all runs that scan the same images alike; None: too large to keep.
 
     Args:
