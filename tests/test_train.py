@@ -53,7 +53,7 @@ def test_weights_kept_are_the_best_of_the_history(tmp_path):
 
 def test_another_configuration_in_the_same_folder_is_refused(tmp_path):
     fitted(tmp_path / "a")
-    with pytest.raises(InputError, match=r"fit\.lr: 0\.001 there, 0\.1 here"):
+    with pytest.raises(InputError, match=r"fit\.lr: 0\.003 there, 0\.1 here"):
         fitted(tmp_path / "a", "fit.lr=0.1")
 
 
