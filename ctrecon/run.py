@@ -72,8 +72,10 @@ class Run:
         try:
             with filelock.FileLock(self / ".lock", timeout=0):
                 return False
-        except (filelock.Timeout, OSError):
+        except filelock.Timeout:
             return True
+        except OSError:  # a folder that cannot be written to
+            return False
 
     def config(self) -> dict[str, Any]:
         """The configuration. Raises InputError where the folder is not a run."""
@@ -176,13 +178,16 @@ class Run:
             self.report("failed", error=" ".join(str(error).split()) or type(error).__name__)
 
     def status(self) -> dict[str, Any]:
-        """What was reported last; `stopped` where the run's process is gone. Raises InputError as read_json."""
+        """What was reported last; `stopped` where the run's process is gone."""
         told = self._told()
         return told | {"state": "stopped"} if told["state"] == "running" and not self.busy() else told
 
     def _told(self) -> dict[str, Any]:
         nothing = {"state": "waiting", "step": 0, "steps": None, "best": None, "error": None}
-        return self.read_json(STATUS) if (self / STATUS).is_file() else nothing
+        try:
+            return nothing | json.loads((self / STATUS).read_text())
+        except (FileNotFoundError, ValueError, TypeError):  # damaged: training finds out how far it is from what it kept
+            return nothing
 
     def done(self) -> bool:
         """Whether there is nothing left to train."""

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ctrecon.errors import InputError
-from ctrecon.run import CONFIG, PREVIOUS, RESUME, WEIGHTS, Run
+from ctrecon.run import CONFIG, PREVIOUS, RESUME, STATUS, WEIGHTS, Run
 
 
 def _hold(path, ready, release):
@@ -82,6 +82,8 @@ def test_status_is_what_was_reported_last(tmp_path):
     assert run.status()["error"] is None and run.status()["step"] == 4
     run.finish(nn.Linear(1, 1), [{"psnr": 1.0}], 1.0)
     assert run.done()
+    (run / STATUS).write_text('{"state": "do')
+    assert run.status()["state"] == "waiting" and not run.done()
 
 
 def test_folders_that_are_no_runs_are_refused(tmp_path):
