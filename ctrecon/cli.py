@@ -93,9 +93,16 @@ def _train(words: list[str]) -> None:
     if not multirun:
         launch()
         return
+    from hydra.errors import HydraException
+
     from ctrecon.sweep import sweep
 
-    if sweep([job(one) for one in jobs(words)], launch):
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us as they are
+    try:
+        left = sweep([job(one) for one in jobs(words)], launch)
+    except (HydraException, RuntimeError) as error:  # the launcher's own: jobs keep theirs in their folders
+        raise InputError(f"the sweep could not be launched: {str(error).strip().splitlines()[0]}") from error
+    if left:
         sys.exit(1)
 
 

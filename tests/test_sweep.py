@@ -1,5 +1,6 @@
 """Sweeps: whatever happens in between, the same command ends with every job done once."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +124,15 @@ def test_launcher_that_is_not_installed_is_told(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         inside("train", "-m", *SMALL, "seed=0,1", "hydra/launcher=ray", cwd=tmp_path)
     assert "learned-ctrecon[ray]" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(shutil.which("srun") is not None, reason="this is a Slurm cluster")
+def test_launcher_that_cannot_launch_is_told(tmp_path, capsys):
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    with pytest.raises(SystemExit) as ended:
+        inside("train", "-m", *SMALL, "seed=0,1", "hydra/launcher=submitit_slurm", cwd=tmp_path)
+    error = capsys.readouterr().err
+    assert ended.value.code == 2 and "slurm cluster" in error and error.count("\n") == 1
 
 
 LAUNCHERS = {
