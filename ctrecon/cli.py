@@ -136,7 +136,8 @@ def _evaluate(words: list[str]) -> None:
     from ctrecon.examine import evaluate_run
 
     chosen, rest = options("evaluate", words)
-    summary, claims = evaluate_run(chosen.run, rest, list(chosen.turns), chosen.out, chosen.device, chosen.certificate)
+    turns = list(chosen.turns)
+    summary, claims = evaluate_run(chosen.run, rest, turns, chosen.out, chosen.device, chosen.certificate, chosen.leaks)
     for turn, metrics in summary["metrics"].items():
         numbers = ", ".join(f"{name} {m['mean']:.4g} [{m['low']:.4g}, {m['high']:.4g}]" for name, m in metrics.items())
         print(f"turned by {turn} degrees: {numbers}")

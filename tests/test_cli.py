@@ -92,6 +92,20 @@ def test_evaluation_on_another_file_goes_elsewhere(workplace):
     assert (workplace / "runs/s-c4/0/metrics.csv").read_text() == before
 
 
+def test_patients_that_the_run_learned_from_are_not_measured(workplace, capsys):
+    """Unless asked for: another split of the same patients would flatter the model."""
+    people = Run(workplace / "runs/s-c4/0").patients()["train"]
+    write_slices(workplace / "known.h5", people, ["test"] * len(people), size=32)
+    words = ["evaluate", "run=runs/s-c4/0", "data.file=known.h5", "out=known", "certificate=false"]
+    with pytest.raises(SystemExit) as ended:
+        inside(*words, cwd=workplace)
+    error = capsys.readouterr().err
+    assert ended.value.code == 2 and "of split test is also in train" in error and error.count("\n") == 1
+    assert not (workplace / "known").exists()
+    inside(*words, "leaks=true", cwd=workplace)
+    assert (workplace / "known/metrics.csv").is_file()
+
+
 def test_equivariant_metrics_do_not_change_under_a_quarter_turn(workplace):
     lines = [line.split(",") for line in (workplace / "runs/s-c4/0/metrics.csv").read_text().splitlines()[1:]]
     upright, turned = ([float(line[3]) for line in lines if line[2] == turn] for turn in ("0", "90"))
