@@ -58,9 +58,7 @@ class Measured(Collection):
         array = self._read("sinogram", row)
         if not np.isfinite(array).all():
             raise InputError(f"{self.file}: sinogram {row} contains NaN or infinite values; expected finite ones")
-        if array.shape == (geometry.scanned, geometry.bins):
-            array = array[list(geometry.view_numbers)]
-        y = torch.from_numpy(array / np.float32(MU_MAX))[None, None]
+        y = torch.from_numpy(geometry.used(array) / np.float32(MU_MAX))[None, None]
         geometry.check(y, f"{self.file}: sinogram {row}")
         return y
 

@@ -55,15 +55,15 @@ class Pairs:
             InputError: A measurement in a pose that its geometry does not share.
         """
         row, move = self.rows[index], self.scanner.move(pose)
-        x, y, measured = self._kept(index)
-        if move is None and measured:
-            raise InputError(
-                f"{self.collection.patient(row)} turned by {pose.degrees} degrees: was measured upright, and these views do not share "
-                "that turn: expected turns=[0]"
-            )
         if move is None:
+            if self.collection.measured(row, self.scanner.geometry) is not None:
+                raise InputError(
+                    f"{self.collection.patient(row)} turned by {pose.degrees} degrees: was measured upright, and these views do not share "
+                    "that turn: expected turns=[0]"
+                )
             image = posed(self.collection.image(row), pose)
             return self.scanner.truth(image), self.scanner.measure(self.scanner.project(image), row, noise)
+        x, y, measured = self._kept(index)
         return move.of_image(x), move.of_sinogram(y if measured else self.scanner.measure(y, row, noise))
 
     def _scan(self, index: int) -> tuple[Image, Sinogram, bool]:

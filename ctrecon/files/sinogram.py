@@ -35,10 +35,7 @@ def read_sinogram(path: str, name: str, index: int | None, unit: str, geometry: 
     """
     if unit not in UNITS:
         raise InputError(f"unit={unit}: expected one of {', '.join(UNITS)}")
-    array = read_array(Path(path), name, index)
-    if array.shape == (geometry.scanned, geometry.bins):
-        array = array[list(geometry.view_numbers)]
-    y = torch.from_numpy(array)[None, None]
+    y = torch.from_numpy(geometry.used(read_array(Path(path), name, index)))[None, None]
     geometry.check(y, f"{path}: sinogram")
     if not y.any():
         raise InputError(f"{path}: all values are zero; expected a measurement")

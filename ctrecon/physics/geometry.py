@@ -156,6 +156,10 @@ class Geometry(abc.ABC):
                 "was it made with another conf/geometry?"
             )
 
+    def used(self, y: np.ndarray) -> np.ndarray:
+        """The used views of a sinogram of all views that the scanner took; any other is left as it is, for `check` to judge."""
+        return y[list(self.view_numbers)] if y.shape == (self.scanned, self.bins) else y
+
     def finer(self, factor: int) -> "Geometry":
         """The same scan of the same object on a grid `factor` times finer: for simulating without an inverse crime."""
         return replace(self, pixels=factor * self.pixels)  # the detector is set by now and stays

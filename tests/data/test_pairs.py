@@ -95,6 +95,15 @@ def test_poses_are_those_of_the_member(augment):
     assert len(set(drawn)) == number
 
 
+def test_other_angles_do_not_simulate_the_upright_scan():
+    e = experiment("data.seed=7")
+    pairs = e.pairs("train")
+    pairs.pair(0, Pose(10))
+    assert pairs.store.get(0) is None
+    pairs.pair(0, Pose(90))
+    assert pairs.store.get(0) is not None
+
+
 def test_examples_depend_on_seed_and_position_alone(augment):
     words = (f"augment={augment}", "data.noise=fresh", "data.size=32")
     one, other = experiment(*words).examples(), experiment(*words).examples()
