@@ -191,6 +191,14 @@ def _compare(words: list[str]) -> None:
     print(write_comparison(runs, chosen.out))
 
 
+def _reproduce(words: list[str]) -> None:
+    from ctrecon.configure import options
+    from ctrecon.reproduce import reproduce
+
+    chosen, rest = options("reproduce", words)
+    reproduce(**chosen, words=rest)
+
+
 def _show(words: list[str]) -> None:
     from ctrecon.build import model_of
     from ctrecon.configure import options
@@ -225,6 +233,7 @@ VERBS = {
     "certify": _certify,
     "reconstruct": _reconstruct,
     "compare": _compare,
+    "reproduce": _reproduce,
 }
 
 if __name__ == "__main__":

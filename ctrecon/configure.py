@@ -32,12 +32,13 @@ NOT_THE_RUN = (
     "tensorboard",
     "name",
 )  # where and how, not what: a run is the same without
+NO_GROUPS = ("figure", "profile")  # folders of options of ctrecon reproduce
 FREE = ("geometry.views",)  # a number by default that may also be a list or a slice
 
 
 def groups() -> dict[str, list[str]]:
     """The conf groups and their members."""
-    folders = sorted(p for p in CONF.iterdir() if p.is_dir())
+    folders = sorted(p for p in CONF.iterdir() if p.is_dir() and p.name not in NO_GROUPS)
     return {folder.name: sorted(p.stem for p in folder.glob("*.yaml")) for folder in folders}
 
 

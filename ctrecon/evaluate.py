@@ -1,5 +1,6 @@
 """Measure a model on test images, upright and turned."""
 
+import time
 from typing import Any
 
 import h5py
@@ -41,18 +42,22 @@ def evaluate(
     fbp = _fbp(pairs)
     rows: list[dict[str, Any]] = []
     kept: list[dict[str, Any]] = []
+    seconds = 0.0
     with tqdm(total=len(turns) * len(pairs), desc=f"evaluating {out.path}", unit="image", disable=None) as bar:
         for turn in turns:
             for index in range(len(pairs)):
                 truth, y = pairs.pair(index, Pose(turn))
+                began = time.perf_counter()
                 image = model(y.to(device)).cpu()
+                seconds += time.perf_counter() - began
                 x, reference = image[0, 0].numpy(), truth[0, 0].numpy()
                 rows.append({"image": pairs.rows[index], "patient": pairs.patient(index), "turn": turn} | all_metrics(x, reference))
                 if index < KEPT:
                     kept.append({"turn": turn, "image": pairs.rows[index], "truth": reference, "reconstruction": x})
                     kept[-1] |= {"fbp": fbp(y)[0, 0].numpy()} if fbp else {}
                 bar.update()
-    summary = identity | {"default_definition": DEFAULT, "definitions": list(DEFINITIONS), "metrics": summarise(rows)}
+    summary = identity | {"seconds_per_image": seconds / len(rows)}
+    summary |= {"default_definition": DEFAULT, "definitions": list(DEFINITIONS), "metrics": summarise(rows)}
     out.write_rows(METRICS, rows)
     _write_examples(out, kept)
     out.write_json(SUMMARY, summary)

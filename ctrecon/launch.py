@@ -56,7 +56,7 @@ class _Prepared:
             "train": sorted(self.training.pairs.patients()) if learns else [],
             "val": sorted(self.validation.patients()) if learns or chooses else [],
         }
-        self.steps = self.fit.steps if learns else None
+        self.steps, self.images = (self.fit.steps, len(self.training.pairs)) if learns else (None, None)
         no_leak("val", self.validation.patients(), {"train": self.people["train"]})
 
 
@@ -65,7 +65,7 @@ def _train(fabric: Fabric, values: dict[str, Any]) -> None:
     made, run = _Prepared(values), run_of(values)
     with run.claimed() if fabric.is_global_zero else nullcontext():
         if fabric.is_global_zero:
-            run.begin(made.experiment.config, environment(fabric.device), made.people, made.steps)
+            run.begin(made.experiment.config, environment(fabric.device), made.people, made.steps, made.images)
         fabric.barrier()
         try:
             if isinstance(made.model, Tuned):

@@ -98,7 +98,7 @@ class Run:
             )
 
     def begin(
-        self, config: dict[str, Any], environment: dict[str, Any], patients: dict[str, list[str]], steps: int | None = None
+        self, config: dict[str, Any], environment: dict[str, Any], patients: dict[str, list[str]], steps: int | None = None, images: int | None = None
     ) -> None:
         """Say what the run is.
 
@@ -107,6 +107,7 @@ class Run:
             environment: What it runs on.
             patients: Whom it learns from, by split.
             steps: How many there will be; None: nobody knows.
+            images: How many it learns from; None: it does not learn.
 
         Raises:
             InputError: As `check`.
@@ -115,7 +116,7 @@ class Run:
         write_text(self / CONFIG, yaml.safe_dump(config, sort_keys=False))
         self.write_json(ENVIRONMENT, environment)
         self.write_json(PATIENTS, patients)
-        self.report("running", steps=steps)
+        self.report("running", steps=steps, images=images)
 
     def patients(self) -> dict[str, list[str]]:
         """Whom the run learned from, by split."""
@@ -169,7 +170,7 @@ class Run:
         return None
 
     def report(self, state: str, **news: int | float | str | None) -> None:
-        """Say how the run is: running, stopped, failed or done; and what is new of `step`, `steps`, `best` and `error`."""
+        """Say how the run is: running, stopped, failed or done; and what is new of `step`, `steps`, `images`, `best` and `error`."""
         self.write_json(STATUS, self._told() | {"error": None} | news | {"state": state})
 
     def fail(self, error: Exception) -> None:
@@ -183,7 +184,7 @@ class Run:
         return told | {"state": "stopped"} if told["state"] == "running" and not self.busy() else told
 
     def _told(self) -> dict[str, Any]:
-        nothing = {"state": "waiting", "step": 0, "steps": None, "best": None, "error": None}
+        nothing = {"state": "waiting", "step": 0, "steps": None, "images": None, "best": None, "error": None}
         try:
             return nothing | json.loads((self / STATUS).read_text())
         except (FileNotFoundError, ValueError, TypeError):  # damaged: training finds out how far it is from what it kept

@@ -1,0 +1,48 @@
+"""Jobs -> wherever Hydra's launcher runs them: here one after the other, in processes (joblib), on a cluster (submitit, ray)."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import hydra
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig
+
+from ctrecon.configure import CONF
+from ctrecon.errors import InputError
+from ctrecon.expand import named
+
+
+def dispatch(jobs: list[list[str]], task: Callable[[dict[str, Any]], Any], launcher: list[str]) -> None:
+    """Do a task for each job.
+
+    Args:
+        jobs: The words of each.
+        task: A function at the top of a module, or a partial of one, of the composed configuration: it may run in another process.
+        launcher: Words about where: hydra/launcher=joblib.
+
+    Raises:
+        InputError: The launcher cannot launch.
+    """
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            loader = GlobalHydra.instance().config_loader()
+            context = HydraContext(config_loader=loader, callbacks=Callbacks())
+            config = loader.load_configuration("train", launcher, run_mode=RunMode.MULTIRUN)
+            chosen = Plugins.instance().instantiate_launcher(
+                hydra_context=context, task_function=partial(_composed, task), config=config
+            )
+            for job in chosen.launch(jobs, initial_job_idx=0):
+                job.return_value  # noqa: B018  raises what the job raised
+    except (HydraException, RuntimeError) as error:  # the launcher's own: jobs keep theirs in their folders
+        raise InputError(f"the jobs could not be launched: {str(error).strip().splitlines()[0]}") from error
+
+
+def _composed(task: Callable[[dict[str, Any]], Any], config: DictConfig) -> Any:
+    return task(named(config, HydraConfig.get().runtime.choices))
