@@ -12,6 +12,7 @@ verbs:
   certify       what a trained model promises, and what an adversary finds: run=DIR
   reconstruct   turn a sinogram into an image: sinogram=FILE out=FILE, with run=DIR or model=fbp
   compare       set evaluated runs side by side: runs=[DIR,DIR]
+  reproduce     a figure of the papers, from training to drawing: figure=NAME
 
 `ctrecon VERB --help` shows a verb's options. Wrong input ends with one line and exit status 2.
 """
@@ -182,13 +183,13 @@ def _simulate(words: list[str]) -> None:
 
 
 def _compare(words: list[str]) -> None:
+    from ctrecon.compare import compare
     from ctrecon.configure import no_words, options
-    from ctrecon.report.comparison import write_comparison
 
     chosen, rest = options("compare", words)
     no_words("compare", rest)
     runs = [chosen.runs] if isinstance(chosen.runs, str) else list(chosen.runs)
-    print(write_comparison(runs, chosen.out))
+    print(compare(runs, chosen.out))
 
 
 def _reproduce(words: list[str]) -> None:
@@ -196,7 +197,7 @@ def _reproduce(words: list[str]) -> None:
     from ctrecon.reproduce import reproduce
 
     chosen, rest = options("reproduce", words)
-    reproduce(**chosen, words=rest)
+    print(reproduce(**chosen, words=rest))
 
 
 def _show(words: list[str]) -> None:

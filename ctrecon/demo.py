@@ -8,6 +8,7 @@ import torch
 from pydicom.data import get_testdata_file
 
 from ctrecon.build import Experiment, model_of
+from ctrecon.compare import compare
 from ctrecon.configure import compose, plain
 from ctrecon.data.dicom import side_of
 from ctrecon.examine import evaluate_run
@@ -15,8 +16,8 @@ from ctrecon.files.image import read_image
 from ctrecon.launch import train_run
 from ctrecon.measure import psnr, ssim
 from ctrecon.models.classical import FBP
-from ctrecon.report.comparison import write_comparison
-from ctrecon.report.figure import picture
+from ctrecon.report.chart import save
+from ctrecon.report.picture import picture
 
 # Narrow models, so that a laptop trains both in a few minutes; everything else is the default.
 WORDS = ["geometry=sparse_50", "noise=poisson_10k", "data.train_size=20", "data.val_size=5", "data.test_size=15"]
@@ -28,7 +29,7 @@ def demo(out: str, steps: int, device: str) -> None:
     """Train, evaluate, compare and reconstruct; everything is left in `out`, and going on after a stop is the same command."""
     folder, began = Path(out), time.perf_counter()
     experiments = {name: plain(compose([*WORDS, *words, f"fit.steps={steps}"])) for name, words in CONTESTANTS.items()}
-    _first_picture(experiments["plain"], folder / "phantom.png")
+    _first_picture(experiments["plain"], folder / "phantom")
     for name, values in experiments.items():
         print(
             f"\n== {name}: {f'{steps} steps on 20 phantoms' if values['model'].get('iterations') else 'nothing to train'} ==",
@@ -39,8 +40,8 @@ def demo(out: str, steps: int, device: str) -> None:
     print("\n== a real CT slice (128 x 128, from the pydicom package), of a kind never seen in training ==")
     _real_slice(folder)
     print("\n== 15 test phantoms, upright and turned by 90 degrees ==\n")
-    print(write_comparison([str(folder / name) for name in CONTESTANTS], str(folder / "comparison")))
-    print(f"pictures: {folder}/phantom.png, {folder}/ct_slice.png, {folder}/comparison/comparison.png")
+    print(compare([str(folder / name) for name in CONTESTANTS], str(folder / "comparison")))
+    print(f"pictures: {folder}/phantom.png, {folder}/ct_slice.png, {folder}/comparison/pictures.png")
     print(f"{time.perf_counter() - began:.0f} s. Next: ctrecon --help, or the README on real data.")
 
 
@@ -49,12 +50,12 @@ def _first_picture(values: dict[str, Any], path: Path) -> None:
     experiment = Experiment(values)
     x, y = experiment.pairs("test").pair(0)
     image = FBP(experiment.geometry)(y)[0, 0].numpy()
-    picture([("a test phantom", x[0, 0].numpy(), {"FBP of 50 noisy views": image})], path)
+    save(picture([("a test phantom", x[0, 0].numpy(), {"FBP of 50 noisy views": image})]), path)
     views, bins = experiment.geometry.shape
     print(
         f"a phantom, scanned in {views} views x {bins} bins with 10,000 photons a ray: FBP reaches {psnr(image, x[0, 0].numpy()):.2f} dB"
     )
-    print(f"see {path}", flush=True)
+    print(f"see {path}.png", flush=True)
 
 
 @torch.no_grad()
@@ -72,4 +73,4 @@ def _real_slice(folder: Path) -> None:
         print(f"{name:>6}: {psnr(reconstruction, truth):.2f} dB, SSIM {ssim(reconstruction, truth):.3f}")
     best = max(columns, key=lambda name: psnr(columns[name], truth))
     print(f"On this one slice {best} is ahead; one slice proves nothing, the table below says how sure a difference is.")
-    picture([("a real CT slice", truth, columns)], folder / "ct_slice.png")
+    save(picture([("a real CT slice", truth, columns)]), folder / "ct_slice")

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from ctrecon.bootstrap import estimate
 from ctrecon.data.augment import Pose
 from ctrecon.data.pairs import Pairs
 from ctrecon.errors import InputError
+from ctrecon.evidence.bootstrap import estimate
 from ctrecon.files.atomic import replacing
 from ctrecon.measure import DEFAULT, DEFINITIONS, all_metrics
 from ctrecon.physics.fbp import FilteredBackProjection

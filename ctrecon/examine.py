@@ -11,6 +11,7 @@ from ctrecon.errors import InputError
 from ctrecon.evaluate import evaluate, seconds_per_step
 from ctrecon.guarantee.claim import Claim
 from ctrecon.models.orbit_mean import OrbitMean
+from ctrecon.models.tuned import Tuned
 from ctrecon.run import Run
 
 TEST_SET = ("geometry", "noise", "data")  # the configuration that says what a model was measured on
@@ -48,12 +49,13 @@ def evaluate_run(
     pairs = experiment.pairs("test")
     if not leaks:
         no_leak("test", pairs.patients(), run.patients())
+    training = _training(experiment.config, run) if list(model.parameters()) and not isinstance(model, Tuned) else {}
     test = {part: {k: v for k, v in experiment.config[part].items() if k not in NOT_THE_TEST} for part in TEST_SET}
     identity = {
         "run": f"{run.name}/{run.path.resolve().name}",
         "parameters": sum(p.numel() for p in model.parameters()),
         "seconds_per_step": seconds_per_step(run),
-        "training": _training(experiment.config, run) if list(model.parameters()) else {},
+        "training": training,
         "bytes_per_pair": bytes_for_backward(model, pairs.pair(0)[1]),
         "test": test | {"turns": turns, "images": len(pairs)},
     }
@@ -66,4 +68,10 @@ def evaluate_run(
 def _training(config: dict[str, Any], run: Run) -> dict[str, Any]:
     """What a learned model was made from."""
     told, fit = run.status(), config["fit"]
-    return {"images": told["images"], "steps": fit["steps"], "lr": fit["lr"], "seed": config["seed"], "validation_psnr": told["best"]}
+    return {
+        "images": told["images"],
+        "steps": fit["steps"],
+        "lr": fit["lr"],
+        "seed": config["seed"],
+        "validation_psnr": told["best"],
+    }

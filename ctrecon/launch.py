@@ -56,7 +56,8 @@ class _Prepared:
             "train": sorted(self.training.pairs.patients()) if learns else [],
             "val": sorted(self.validation.patients()) if learns or chooses else [],
         }
-        self.steps, self.images = (self.fit.steps, len(self.training.pairs)) if learns else (None, None)
+        self.steps = self.fit.steps if learns else None
+        self.images = len(self.training.pairs) if learns and not chooses else None
         no_leak("val", self.validation.patients(), {"train": self.people["train"]})
 
 

@@ -1,72 +1,93 @@
 """Reproduce a figure: train its study, or go on with it, measure it, and draw it from the run folders."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ctrecon.build import Experiment
-from ctrecon.configure import check, compose, parse, plain
-from ctrecon.data.collection import Collection
+from ctrecon.configure import check, compose, parse, plain, what_it_is
 from ctrecon.dispatch import dispatch
 from ctrecon.errors import InputError
+from ctrecon.evidence.comparison import Comparison
+from ctrecon.evidence.contestant import of_runs
+from ctrecon.evidence.scores import as_csv
 from ctrecon.examine import evaluate_run
 from ctrecon.expand import check_launcher, job, swept_keys
+from ctrecon.files.atomic import write_text
 from ctrecon.interrupt import STOPPED, listening
 from ctrecon.launch import run_of
-from ctrecon.run import SUMMARY, Run
-from ctrecon.study import Study, plan_of
+from ctrecon.report.comparison import write
+from ctrecon.run import Run
+from ctrecon.study import Job, Study, measured, plan_of
 from ctrecon.sweep import attempt
 
+RATES = "rates.csv"  # what the race decided
 
-def reproduce(figure: str, profile: str, runs: str | None, out: str | None, words: list[str]) -> None:
+
+def reproduce(figure: str, profile: str, runs: str | None, out: str | None, words: list[str]) -> str:
     """Leave the figure, and the runs that it is drawn from.
 
     Args:
         figure: A name in conf/figure.
         profile: A name in conf/profile.
         runs: Folder for the run folders; None: runs/PROFILE.
-        out: Folder for the figure; None: in that of the runs.
+        out: Folder for the figure; None: FIGURE in that of the runs.
         words: Of every training; those about hydra say where it runs.
 
+    Returns:
+        What there is to say.
+
     Raises:
-        InputError: A name or a word is unknown, the data is missing, or no training came to its end.
+        InputError: A name or a word is unknown, the data is missing, runs of other words are in the way, or a training failed.
     """
     check_launcher(words)
     check(words)
     for key in swept_keys(words):
         raise InputError(f"{key}: several values; a figure varies what its conf/figure says")
     launcher = [word for word, override in zip(words, parse(words), strict=True) if override.key_or_group.startswith("hydra")]
-    folder = Path(runs or f"runs/{profile}")
-    study = Study(plan_of(figure, profile), folder, [word for word in words if word not in launcher])
-    _fit_sizes(study)
-    _all(study.race(), attempt, launcher)
-    measure = partial(measured, turns=study.turns)
-    _all(study.learned() + study.references(), measure, launcher)
+    plan, folder = plan_of(figure, profile), Path(runs or f"runs/{profile}")
+    study = Study(figure, plan, folder, [word for word in words if word not in launcher])
+    collection = Experiment(plain(compose(study.words))).collection
+    study.fit_to(collection.rows("train"), collection.endless)
+    train_and_measure(study, launcher)
+    comparison = Comparison([of_runs(results, name) for name, results in study.entries()])
+    target = Path(out) if out else folder / f"figure_{figure}"
+    write_text(target / RATES, as_csv(study.rates_tried()))
+    return write(comparison, target, figure, plan["draw"], plan["profile"]["size"])
 
 
-def measured(values: dict[str, Any], turns: list[int | float]) -> None:
-    """Train a job where it is not done, and measure it where that is not done."""
+def train_and_measure(study: Study, launcher: list[str]) -> None:
+    """Do what is left of a study. Raises InputError where a training that is to be measured failed."""
+    _do("race for the learning rates", study.race(), lambda one: one.run.done(), attempt, launcher)
+    measure, left = partial(_measure, turns=study.turns, where=study.where), lambda one: measured(one.results, study.turns)
+    _do("trainings and measurements", study.learned(), left, measure, launcher)
+    _do("averages over turns", study.averages(), left, partial(measure, averaged=True), launcher)
+    for one in (*study.learned(), *study.averages()):
+        if not left(one):
+            raise InputError(f"{one.run.path}: {one.run.status()['error'] or 'not measured'}; the same command tries again")
+
+
+def _do(
+    what: str, jobs: list[Job], done: Callable[[Job], bool], task: Callable[[dict[str, Any]], Any], launcher: list[str]
+) -> None:
+    """Do what is left of some jobs, where the launcher says."""
+    for one in {one.contestant: one for one in reversed(jobs)}.values():  # all of a contestant differ by what their folders say
+        one.run.check(what_it_is(job(one.words)))
+    left = [one.words for one in jobs if not done(one)]
+    print(f"{what}: {len(jobs)}, of which {len(jobs) - len(left)} are done", flush=True)
+    if left:
+        with listening() as interrupted:
+            dispatch(left, task, launcher)
+        if interrupted():
+            raise SystemExit(STOPPED)
+
+
+def _measure(values: dict[str, Any], turns: list[int | float], where: str, averaged: bool = False) -> None:
+    """Train a job where it is not done, and measure it. The first seed is also certified."""
     attempt(values)
     run = run_of(values)
-    if run.done() and not has_turns(run, turns):
-        evaluate_run(str(run.path), [], turns, None, values["device"], certificate=values["seed"] == 0)
-
-
-def has_turns(results: Run, turns: list[int | float]) -> bool:
-    """Whether a folder has the metrics of a model at these turns."""
-    return (results / SUMMARY).is_file() and results.read_json(SUMMARY)["test"]["turns"] == turns
-
-
-def _fit_sizes(study: Study) -> None:
-    """Leave out sizes that the collection does not have."""
-    experiment = Experiment(plain(compose(study.words)))
-    there = len(experiment.collection.rows("train"))
-    study.sizes = [size for size in study.sizes if size == "all" or size <= there]
-    print(f"{there} training images, sizes {study.sizes}")
-
-
-def _all(jobs, task, launcher) -> None:
-    with listening() as interrupted:
-        dispatch([[*words] for words in jobs], task, launcher)
-    if interrupted():
-        raise SystemExit(STOPPED)
+    if run.done():
+        results = Run(run / ("averaged" if averaged else "") / where)
+        certificate = values["seed"] == 0 and not where and not averaged
+        evaluate_run(str(run.path), [], turns, str(results.path), values["device"], certificate, averaged=averaged)

@@ -98,7 +98,12 @@ class Run:
             )
 
     def begin(
-        self, config: dict[str, Any], environment: dict[str, Any], patients: dict[str, list[str]], steps: int | None = None, images: int | None = None
+        self,
+        config: dict[str, Any],
+        environment: dict[str, Any],
+        patients: dict[str, list[str]],
+        steps: int | None = None,
+        images: int | None = None,
     ) -> None:
         """Say what the run is.
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from ctrecon.bootstrap import estimate
+from ctrecon.evidence.bootstrap import estimate
 from ctrecon.measure import DEFINITIONS, all_metrics, psnr, rmse_hu, ssim
 
 DRAW = np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -14,7 +15,13 @@ from ctrecon.shapes import Sinogram
 
 
 class Collection(abc.ABC):
-    """Square images, the patient that each shows, and which rows train, validate and test."""
+    """Square images, the patient that each shows, and which rows train, validate and test.
+
+    Attributes:
+        endless: Whether there are always more.
+    """
+
+    endless: ClassVar[bool] = False
 
     @abc.abstractmethod
     def image(self, row: int) -> Float[Tensor, "1 1 M M"]:

@@ -1,6 +1,7 @@
 """Random ellipse phantoms, each a function of (seed, row): any row, in any order, from any process."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ class Ellipses(Collection):
     Raises:
         InputError: An image of no pixels.
     """
+
+    endless: ClassVar[bool] = True
 
     def __init__(self, size: int = 256, seed: int = 0) -> None:
         if size < 4:

@@ -1,23 +1,46 @@
-"""A comparison written down: table, verdicts and figure."""
+"""A comparison written down: tables, verdicts, charts, pictures."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from ctrecon.compare import read
+from ctrecon.evidence import scores
+from ctrecon.evidence.comparison import Comparison
 from ctrecon.files.atomic import write_text
-from ctrecon.report.figure import comparison_figure
-from ctrecon.report.table import as_csv, as_markdown
+from ctrecon.report import figures
+from ctrecon.report.chart import save
+from ctrecon.report.picture import pictures
+from ctrecon.report.table import as_markdown
 
 
-def write_comparison(paths: list[str], out: str) -> str:
-    """Set runs side by side; writes comparison.csv, .md and .png into `out` and returns what there is to say.
+def write(comparison: Comparison, folder: Path, title: str, draw: list[str], size: int | None = None) -> str:
+    """Write a comparison.
 
-    Raises:
-        InputError: A run is missing or not evaluated, or they were measured on different test images.
+    Args:
+        comparison: Read from run folders.
+        folder: Where to.
+        title: Of the page.
+        draw: Names of charts in `figures`, and `pictures`.
+        size: Training size of the pictures; None: the middle one.
+
+    Returns:
+        What there is to say.
     """
-    comparison, folder = read(paths), Path(out)
-    table = comparison.table()
-    told = as_markdown(table) + "\n\n" + "\n".join(comparison.verdicts()) + "\n"
-    write_text(folder / "comparison.csv", as_csv(table))
+    told = as_markdown(comparison.table()) + "\n\n" + "\n".join(comparison.verdicts()) + "\n"
+    write_text(folder / "comparison.csv", scores.as_csv(comparison.numbers()))
     write_text(folder / "comparison.md", told)
-    comparison_figure(comparison, folder / "comparison.png")
-    return f"{told}\nwritten: {folder}/comparison.csv, comparison.md, comparison.png"
+    scores.write(comparison, folder)
+    charts = {name: figures.CHARTS[name](comparison) for name in draw if name != "pictures"}
+    for name, chart in charts.items():
+        chart.save(folder / name)
+    if "pictures" in draw:
+        save(pictures(_at(comparison, size)), folder / "pictures")
+    return f"{told}\nwritten: {folder}/comparison.csv, comparison.md, {', '.join(f'{name}.pdf, {name}.png' for name in draw)}"
+
+
+def _at(comparison: Comparison, size: int | None) -> Comparison:
+    """The contestants of one training size, and those that do not learn."""
+    sizes = comparison.sizes
+    if len(sizes) < 2:
+        return comparison
+    chosen = min(sizes, key=lambda one: abs(one - (size or sizes[(len(sizes) - 1) // 2])))
+    return replace(comparison, contestants=[one for one in comparison.contestants if one.size in (None, chosen)])

@@ -8,9 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from ctrecon.compare import Comparison
 from ctrecon.errors import InputError
-from ctrecon.files.atomic import replacing
+from ctrecon.evidence.comparison import Comparison
 from ctrecon.measure import psnr, ssim
 from ctrecon.run import EXAMPLES
 
@@ -18,13 +17,13 @@ matplotlib.use("Agg")
 Picture = Float[np.ndarray, "H W"]
 
 
-def comparison_figure(comparison: Comparison, out: Path) -> None:
+def pictures(comparison: Comparison) -> Figure:
     """Ground truth, FBP and each contestant (its first seed) on the first kept test image at each turn; zooms and differences below.
 
     Raises:
         InputError: A run has no examples.h5.
     """
-    kept = [_examples(contestant.runs[0] / EXAMPLES) for contestant in comparison.contestants]
+    kept = [examples(contestant.runs[0] / EXAMPLES) for contestant in comparison.contestants]
     first = kept[0]
     stories = []
     for turn in comparison.turns:
@@ -39,10 +38,10 @@ def comparison_figure(comparison: Comparison, out: Path) -> None:
                 columns,
             )
         )
-    picture(stories, out)
+    return picture(stories)
 
 
-def picture(stories: list[tuple[str, Picture, dict[str, Picture]]], out: Path) -> None:
+def picture(stories: list[tuple[str, Picture, dict[str, Picture]]]) -> Figure:
     """Rows of pictures: for each (title, truth, reconstructions by name) the images, a zoom, and the differences to the truth."""
     width = 1 + max(len(columns) for *_, columns in stories)
     figure = Figure(figsize=(2.4 * width, 7.6 * len(stories)), layout="constrained")
@@ -64,8 +63,7 @@ def picture(stories: list[tuple[str, Picture, dict[str, Picture]]], out: Path) -
             shown = differences[column].imshow(x - truth, cmap="RdBu_r", vmin=-limit, vmax=limit)
             differences[column].set_title("minus ground truth", fontsize=7)
         figure.colorbar(shown, ax=differences[0], location="right", shrink=0.8, label="attenuation / mu_max")
-    with replacing(out) as temporary:
-        figure.savefig(temporary, dpi=130)
+    return figure
 
 
 def _busiest(truth: Picture) -> tuple[slice, slice]:
@@ -80,7 +78,7 @@ def _busiest(truth: Picture) -> tuple[slice, slice]:
     return slice(best[0], best[0] + size), slice(best[1], best[1] + size)
 
 
-def _examples(path: Path) -> dict[str, np.ndarray]:
+def examples(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise InputError(f"{path}: no such file: run ctrecon evaluate run={path.parent} first")
     with h5py.File(path, "r") as file:

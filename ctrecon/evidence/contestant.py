@@ -1,0 +1,131 @@
+"""A contestant: the runs of one name and training size, one a seed, as numbers."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from ctrecon.errors import InputError
+from ctrecon.run import CONFIG, METRICS, SUMMARY, Run
+
+METRIC_NAMES = ("psnr", "ssim")  # by the default definition
+SWEPT = re.compile(r"-(train_size|lr)(all|null|[\d.]+(e-?\d+)?)")  # what a sweep adds to a name and the facts say too
+SETTING = ("default_definition", "definitions", "test")  # what has to be the same to compare
+Where = tuple[str, str, str]  # image, patient, turn
+
+
+@dataclass(frozen=True, eq=False)
+class Contestant:
+    """The runs of one name and size, all measured on the same images.
+
+    Attributes:
+        name: As in tables.
+        size: How many images it learned from; None: it does not learn.
+        rows: Image, patient and turn of each measurement.
+        values: values[metric][run, k]: of measurement k.
+        facts: Of each run: seed, lr, steps, parameters, seconds_per_step, seconds_per_image, bytes_per_pair, validation_psnr.
+        setting: What it was measured on, and by which definitions.
+        runs: The run folders; none where it was read from a table.
+    """
+
+    name: str
+    size: int | None
+    rows: list[Where]
+    values: dict[str, Float[np.ndarray, "runs rows"]]
+    facts: list[dict[str, Any]]
+    setting: dict[str, Any]
+    runs: list[Run]
+
+    @property
+    def turns(self) -> list[str]:
+        """The turns that it was measured at, in degrees."""
+        return list(dict.fromkeys(turn for *_, turn in self.rows))
+
+    def at(self, metric: str, turn: str) -> Float[np.ndarray, "runs images"]:
+        """A metric of each run and image at a turn."""
+        return self.values[metric][:, [k for k, row in enumerate(self.rows) if row[2] == turn]]
+
+    def images(self, turn: str) -> list[str]:
+        """The images at a turn."""
+        return [image for image, _, at in self.rows if at == turn]
+
+    def patients(self, turn: str) -> list[str]:
+        """The patient of each image at a turn."""
+        return [patient for _, patient, at in self.rows if at == turn]
+
+    @property
+    def seeds(self) -> int:
+        """How many runs there are."""
+        return len(self.facts)
+
+
+def of_runs(runs: list[Run], name: str) -> Contestant:
+    """The contestant of evaluated runs.
+
+    Raises:
+        InputError: A run is not evaluated, or the runs were not measured alike or learned from different numbers of images.
+    """
+    summaries, tables = [run.read_json(SUMMARY) for run in runs], [run.read_rows(METRICS) for run in runs]
+    settings = [{key: summary.get(key) for key in SETTING} for summary in summaries]
+    rows = [[(row["image"], row["patient"], row["turn"]) for row in table] for table in tables]
+    facts = [_facts(summary, run.path.name) for run, summary in zip(runs, summaries, strict=True)]
+    sizes = [fact.pop("images", None) for fact in facts]
+    for run, setting, listed, size in zip(runs, settings, rows, sizes, strict=True):
+        same_setting(run.path, setting, runs[0].path, settings[0])
+        if listed != rows[0]:
+            raise InputError(f"{run.path} and {runs[0].path} list different test images: evaluate both again")
+        if size != sizes[0]:
+            raise InputError(f"{run.path} learned from {size} images, {runs[0].path} from {sizes[0]}: name them one by one")
+    values = {metric: np.array([[float(row[metric]) for row in table] for table in tables]) for metric in METRIC_NAMES}
+    return Contestant(name, sizes[0], rows[0], values, facts, settings[0], runs)
+
+
+def at_path(path: Path) -> Contestant:
+    """The contestant of runs/NAME (all its seeds) or of one run folder. Raises InputError as `of_runs`, or where there is no run."""
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder; expected runs/NAME or runs/NAME/SEED")
+    if _is_run(path):
+        return of_runs([Run(path)], f"{Run(path).name}/{path.resolve().name}")
+    runs = [Run(inside) for inside in sorted(path.iterdir()) if _is_run(inside)]
+    if not runs:
+        raise InputError(f"{path}: no run in this folder; expected runs/NAME or runs/NAME/SEED")
+    return of_runs(runs, path.resolve().name)
+
+
+def short(name: str) -> str:
+    """A name without the size and the rate that a sweep adds to it.
+
+    Example:
+        >>> short("c4-train_size20-lr0.003")
+        'c4'
+    """
+    return SWEPT.sub("", name)
+
+
+def same_setting(path: Path, setting: dict[str, Any], other_path: Path, other: dict[str, Any]) -> None:
+    """Raises InputError, with the first difference, where two were not measured alike."""
+    for key in ("default_definition", "definitions"):
+        if setting[key] != other[key]:
+            raise InputError(
+                f"{path} was measured by other definitions than {other_path} ({key}: {setting[key]}, not {other[key]}): evaluate both again"
+            )
+    for key in dict.fromkeys([*other["test"], *setting["test"]]):
+        mine, theirs = setting["test"].get(key), other["test"].get(key)
+        if mine != theirs:
+            raise InputError(
+                f"{path} was measured on another test set than {other_path} ({key}: {mine}, not {theirs}): "
+                "evaluate both with the same data, geometry, noise and turns"
+            )
+
+
+def _facts(summary: dict[str, Any], folder: str) -> dict[str, Any]:
+    costs = {key: summary.get(key) for key in ("parameters", "seconds_per_step", "seconds_per_image", "bytes_per_pair")}
+    training = summary.get("training") or {}
+    return costs | training | {"seed": str(training.get("seed", folder))}
+
+
+def _is_run(path: Path) -> bool:
+    return (path / SUMMARY).is_file() or (path / CONFIG).is_file()

@@ -1,0 +1,118 @@
+"""Charts that can be printed, and explored in a page: every series and every point has a name in the drawing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ctrecon.evidence.bootstrap import Estimate
+from ctrecon.files.atomic import replacing
+
+matplotlib.use("Agg")
+matplotlib.rcParams["pdf.fonttype"] = 42  # text stays text: journals ask for it
+COLOURS = (
+    "#222222",
+    "#d55e00",
+    "#cc79a7",
+    "#e69f00",
+    "#0072b2",
+    "#009e73",
+    "#56b4e9",
+    "#8c6bb1",
+    "#a0a000",
+)  # told apart by all eyes
+MARKERS = "osD^vPX<>"
+SUFFIXES = (".pdf", ".png")
+DPI = 150
+
+
+@dataclass
+class Chart:
+    """A figure whose parts are named.
+
+    Attributes:
+        title: What it shows.
+        figure: The drawing. The gid of each artist of a series starts with its key and a dot.
+        series: The label of each key.
+        notes: By gid of a point: what it says.
+    """
+
+    title: str
+    figure: Figure
+    series: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def key(self, label: str) -> str:
+        """The key of a series, given when first asked for."""
+        known = {name: key for key, name in self.series.items()}
+        if label not in known:
+            known[label] = f"s{len(self.series)}"
+            self.series[known[label]] = label
+        return known[label]
+
+    def line(self, axes: Axes, label: str, points: Sequence[tuple[float, Estimate, str]]) -> None:
+        """A line with its 95 % band: (x, estimate, note) of each point."""
+        style, xs = self._style(label), [x for x, *_ in points]
+        self._mark(
+            label, axes.fill_between(xs, [e.low for _, e, _ in points], [e.high for _, e, _ in points], alpha=0.13, **style, lw=0)
+        )
+        self._mark(label, *axes.plot(xs, [e.mean for _, e, _ in points], lw=1.4, **style))
+        for x, estimate, note in points:
+            self._point(axes, label, x, estimate.mean, note)
+
+    def level(self, axes: Axes, label: str, estimate: Estimate, note: str) -> None:
+        """A horizontal line, of what does not depend on x."""
+        self._mark(label, axes.axhline(estimate.mean, ls="--", lw=1.1, **self._style(label)))
+        low, high = axes.get_xlim()
+        self._point(axes, label, (low * high) ** 0.5 if axes.get_xscale() == "log" else (low + high) / 2, estimate.mean, note)
+
+    def dot(self, axes: Axes, label: str, y: float, estimate: Estimate, note: str) -> None:
+        """A horizontal interval with its mean."""
+        self._mark(label, *axes.plot([estimate.low, estimate.high], [y, y], lw=2, alpha=0.5, **self._style(label)))
+        self._point(axes, label, estimate.mean, y, note)
+
+    def curve(self, axes: Axes, label: str, xs: Sequence[float], ys: Sequence[float]) -> None:
+        """A thin line without an interval."""
+        self._mark(label, *axes.plot(xs, ys, lw=0.9, alpha=0.8, **self._style(label)))
+
+    def legend(self) -> None:
+        """One for the whole figure, above it."""
+        handles = [
+            matplotlib.lines.Line2D(
+                [], [], marker=MARKERS[k % len(MARKERS)], color=COLOURS[k % len(COLOURS)], lw=1.4, ms=4, label=label
+            )
+            for k, label in enumerate(self.series.values())
+        ]
+        self.figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 9), fontsize=8, frameon=False)
+
+    def save(self, path: Path) -> None:
+        """Write PATH.pdf and PATH.png."""
+        save(self.figure, path)
+
+    def _style(self, label: str) -> dict[str, str]:
+        return {"color": COLOURS[int(self.key(label)[1:]) % len(COLOURS)]}
+
+    def _point(self, axes: Axes, label: str, x: float, y: float, note: str) -> None:
+        marker = MARKERS[int(self.key(label)[1:]) % len(MARKERS)]
+        gid = self._mark(label, *axes.plot([x], [y], marker, ms=4, **self._style(label)))
+        self.notes[gid] = note
+
+    def _mark(self, label: str, artist: Artist) -> str:
+        key = self.key(label)
+        count = self._counts[key] = self._counts.get(key, 0) + 1
+        artist.set_gid(f"{key}.{count}")
+        return artist.get_gid()
+
+    def __post_init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write PATH.pdf and PATH.png."""
+    for suffix in SUFFIXES:
+        with replacing(path.with_name(path.name + suffix)) as temporary:
+            figure.savefig(temporary, dpi=DPI, metadata={"CreationDate": None} if suffix == ".pdf" else None)
