@@ -75,9 +75,11 @@ def _help(verb: str) -> None:
 
 
 def _train(words: list[str]) -> None:
-    from ctrecon.configure import CONF, check
+    from ctrecon.configure import check
     from ctrecon.errors import InputError
-    from ctrecon.expand import check_launcher, job, jobs, swept_keys
+    from ctrecon.expand import check_launcher, job, swept_keys
+    from ctrecon.launch import train_run
+    from ctrecon.sweep import sweep
 
     multirun = [word for word in words if word in ("-m", "--multirun")]
     words = [word for word in words if word not in multirun]
@@ -86,41 +88,10 @@ def _train(words: list[str]) -> None:
     swept = swept_keys(words)
     if swept and not multirun:
         raise InputError(f"{swept[0]}: several values; ctrecon train -m trains them one after the other")
-    import hydra
-
-    words = [*words, f"swept=[{','.join(swept)}]"]
-    sys.argv = ["ctrecon train", *multirun, *words]
-    launch = hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")(_train_composed)
     if not multirun:
-        launch()
-        return
-    from hydra.errors import HydraException
-
-    from ctrecon.sweep import sweep
-
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us as they are
-    try:
-        left = sweep([job(one) for one in jobs(words)], launch)
-    except (HydraException, RuntimeError) as error:  # the launcher's own: jobs keep theirs in their folders
-        raise InputError(f"the sweep could not be launched: {str(error).strip().splitlines()[0]}") from error
-    if left:
+        train_run(job(words))
+    elif sweep([*words, f"swept=[{','.join(swept)}]"]):
         sys.exit(1)
-
-
-def _train_composed(config) -> float | None:
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    from ctrecon.expand import named
-    from ctrecon.launch import train_run
-    from ctrecon.sweep import attempt
-
-    values = named(config, HydraConfig.get().runtime.choices)
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
-        return attempt(values)
-    with _told():  # in here: Hydra adds lines of its own to errors that pass through it
-        train_run(values)
-    return None
 
 
 def _status(words: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Words of the command line -> a configuration. With cli.py the only file that knows Hydra.
+"""Words of the command line -> a configuration. With dispatch.py the only file that knows Hydra.
 
 A word is GROUP=MEMBER or KEY=VALUE. Every word is checked before anything is composed, so that what is wrong is told in one line.
 """

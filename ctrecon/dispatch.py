@@ -1,5 +1,6 @@
 """Jobs -> wherever Hydra's launcher runs them: here one after the other, in processes (joblib), on a cluster (submitit, ray)."""
 
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,10 +17,11 @@ from omegaconf import DictConfig
 from ctrecon.configure import CONF
 from ctrecon.errors import InputError
 from ctrecon.expand import named
+from ctrecon.interrupt import STOPPED, listening
 
 
 def dispatch(jobs: list[list[str]], task: Callable[[dict[str, Any]], Any], launcher: list[str]) -> None:
-    """Do a task for each job.
+    """Do a task for each job. A signal that asks to stop is passed on to jobs in processes of their own.
 
     Args:
         jobs: The words of each.
@@ -28,20 +30,31 @@ def dispatch(jobs: list[list[str]], task: Callable[[dict[str, Any]], Any], launc
 
     Raises:
         InputError: The launcher cannot launch.
+        SystemExit: With status STOPPED, where a signal asked for it.
     """
+    if not jobs:
+        return
     GlobalHydra.instance().clear()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us as they are
     try:
-        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            loader = GlobalHydra.instance().config_loader()
-            context = HydraContext(config_loader=loader, callbacks=Callbacks())
-            config = loader.load_configuration("train", launcher, run_mode=RunMode.MULTIRUN)
-            chosen = Plugins.instance().instantiate_launcher(
-                hydra_context=context, task_function=partial(_composed, task), config=config
-            )
-            for job in chosen.launch(jobs, initial_job_idx=0):
-                job.return_value  # noqa: B018  raises what the job raised
+        with listening() as interrupted:
+            _launch(jobs, task, launcher)
     except (HydraException, RuntimeError) as error:  # the launcher's own: jobs keep theirs in their folders
         raise InputError(f"the jobs could not be launched: {str(error).strip().splitlines()[0]}") from error
+    if interrupted():
+        raise SystemExit(STOPPED)
+
+
+def _launch(jobs: list[list[str]], task: Callable[[dict[str, Any]], Any], launcher: list[str]) -> None:
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        context = HydraContext(config_loader=loader, callbacks=Callbacks())
+        config = loader.load_configuration("train", launcher, run_mode=RunMode.MULTIRUN)
+        chosen = Plugins.instance().instantiate_launcher(
+            hydra_context=context, task_function=partial(_composed, task), config=config
+        )
+        for job in chosen.launch(jobs, initial_job_idx=0):
+            job.return_value  # noqa: B018  raises what the job raised
 
 
 def _composed(task: Callable[[dict[str, Any]], Any], config: DictConfig) -> Any:

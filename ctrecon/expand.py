@@ -49,6 +49,16 @@ def named(config: DictConfig, choices: Mapping[str, str | None]) -> dict[str, An
     return plain(config) | {"name": "-".join(filter(None, [config.name, *told])) or kind}
 
 
+def about_hydra(words: list[str]) -> tuple[list[str], list[str]]:
+    """The words that say where jobs run, and those that say what they are."""
+    hydra = [
+        word
+        for word, override in zip(words, parse(words), strict=True)
+        if override.key_or_group.split("/")[0].split(".")[0] == "hydra"
+    ]
+    return hydra, [word for word in words if word not in hydra]
+
+
 def check_launcher(words: list[str]) -> None:
     """Raises InputError where a launcher is asked for that is not there."""
     for override in parse(words):

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from ctrecon.build import Experiment
-from ctrecon.configure import check, compose, parse, plain, what_it_is
+from ctrecon.configure import check, compose, plain, what_it_is
 from ctrecon.dispatch import dispatch
 from ctrecon.errors import InputError
 from ctrecon.evidence.comparison import Comparison
 from ctrecon.evidence.contestant import of_runs
 from ctrecon.evidence.scores import as_csv
 from ctrecon.examine import evaluate_run
-from ctrecon.expand import check_launcher, job, swept_keys
+from ctrecon.expand import about_hydra, check_launcher, job, swept_keys
 from ctrecon.files.atomic import write_text
-from ctrecon.interrupt import STOPPED, listening
 from ctrecon.launch import run_of
 from ctrecon.report.comparison import write
 from ctrecon.run import Run
@@ -45,9 +44,9 @@ def reproduce(figure: str, profile: str, runs: str | None, out: str | None, word
     check(words)
     for key in swept_keys(words):
         raise InputError(f"{key}: several values; a figure varies what its conf/figure says")
-    launcher = [word for word, override in zip(words, parse(words), strict=True) if override.key_or_group.startswith("hydra")]
+    launcher, words = about_hydra(words)
     plan, folder = plan_of(figure, profile), Path(runs or f"runs/{profile}")
-    study = Study(figure, plan, folder, [word for word in words if word not in launcher])
+    study = Study(figure, plan, folder, words)
     collection = Experiment(plain(compose(study.words))).collection
     study.fit_to(collection.rows("train"), collection.endless)
     train_and_measure(study, launcher)
@@ -76,11 +75,7 @@ def _do(
         one.run.check(what_it_is(job(one.words)))
     left = [one.words for one in jobs if not done(one)]
     print(f"{what}: {len(jobs)}, of which {len(jobs) - len(left)} are done", flush=True)
-    if left:
-        with listening() as interrupted:
-            dispatch(left, task, launcher)
-        if interrupted():
-            raise SystemExit(STOPPED)
+    dispatch(left, task, launcher)
 
 
 def _measure(values: dict[str, Any], turns: list[int | float], where: str, averaged: bool = False) -> None:

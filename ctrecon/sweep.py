@@ -4,51 +4,46 @@ Hydra's launcher decides where they run: here one after the other, in processes 
 them is read from their run folders.
 """
 
-from collections.abc import Callable
 from typing import Any
 
+from ctrecon.dispatch import dispatch
 from ctrecon.errors import InputError
-from ctrecon.interrupt import STOPPED, listening
+from ctrecon.expand import about_hydra, job, jobs
 from ctrecon.launch import run_of, train_run
 from ctrecon.run import Run
 from ctrecon.status import table
 
 
-def sweep(jobs: list[dict[str, Any]], launch: Callable[[], None]) -> list[Run]:
+def sweep(words: list[str]) -> list[Run]:
     """Train every job that is not done; tell what came of all of them.
 
     Args:
-        jobs: Their composed configurations.
-        launch: Calls `attempt` with each of them, wherever.
+        words: Of the command line; those about hydra say where the jobs run.
 
     Returns:
         The runs that are not done.
 
     Raises:
-        InputError: Two jobs have one run folder.
+        InputError: Two jobs have one run folder, or the launcher cannot launch.
     """
-    runs = [run_of(values) for values in jobs]
+    launcher, words = about_hydra(words)
+    every = jobs(words)
+    runs = [run_of(job(one)) for one in every]
     for k, run in enumerate(runs):
         if run.path in [other.path for other in runs[:k]]:
             raise InputError(f"{run.path}: two jobs of the sweep would write to it; let name= or run_dir= tell them apart")
-    left = [run for run in runs if not run.done()]
+    left = [one for one, run in zip(every, runs, strict=True) if not run.done()]
     print(f"{len(runs)} jobs, {len(runs) - len(left)} of them done already", flush=True)
-    if left:
-        with listening() as interrupted:  # passes signals on to jobs in processes of their own
-            launch()
-        if interrupted():
-            raise SystemExit(STOPPED)
-        left = [run for run in runs if not run.done()]
+    dispatch(left, attempt, launcher)
     print(table(runs))
-    return left
+    return [run for run in runs if not run.done()]
 
 
-def attempt(values: dict[str, Any]) -> float | None:
-    """Train a job; where it fails, leave that in its run folder and let the others go on. Returns the best validation PSNR."""
+def attempt(values: dict[str, Any]) -> None:
+    """Train a job; where it fails, leave that in its run folder and let the others go on."""
     run = run_of(values)
     try:
         train_run(values)
     except (InputError, OSError, RuntimeError) as error:
         run.fail(error)
         print(f"{run.path}: failed: {' '.join(str(error).split())}", flush=True)
-    return run.status()["best"]

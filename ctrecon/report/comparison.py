@@ -8,8 +8,12 @@ from ctrecon.evidence.comparison import Comparison
 from ctrecon.files.atomic import write_text
 from ctrecon.report import figures
 from ctrecon.report.chart import save
+from ctrecon.report.document import document
+from ctrecon.report.page import write_page
 from ctrecon.report.picture import pictures
 from ctrecon.report.table import as_markdown
+
+PAGE = "report.html"
 
 
 def write(comparison: Comparison, folder: Path, title: str, draw: list[str], size: int | None = None) -> str:
@@ -32,9 +36,13 @@ def write(comparison: Comparison, folder: Path, title: str, draw: list[str], siz
     charts = {name: figures.CHARTS[name](comparison) for name in draw if name != "pictures"}
     for name, chart in charts.items():
         chart.save(folder / name)
+    shown = _at(comparison, size)
     if "pictures" in draw:
-        save(pictures(_at(comparison, size)), folder / "pictures")
-    return f"{told}\nwritten: {folder}/comparison.csv, comparison.md, {', '.join(f'{name}.pdf, {name}.png' for name in draw)}"
+        save(pictures(shown), folder / "pictures")
+    write_page(document(comparison, shown, title, list(charts.values())), folder / PAGE)
+    return (
+        f"{told}\nwritten: {folder}/{PAGE}, comparison.csv, comparison.md, {', '.join(f'{name}.pdf, {name}.png' for name in draw)}"
+    )
 
 
 def _at(comparison: Comparison, size: int | None) -> Comparison:

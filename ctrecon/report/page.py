@@ -20,31 +20,14 @@ import matplotlib
 import numpy as np
 from jaxtyping import Float
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from ctrecon.files.atomic import write_text
+from ctrecon.report.chart import Chart
 
 ROOM = Path(__file__).parent
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"  # names, nothing is fetched from there
 ElementTree.register_namespace("", SVG)
 ElementTree.register_namespace("xlink", LINK)
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A figure whose series can be hidden and whose points tell their numbers.
-
-    Attributes:
-        title: What it shows.
-        figure: Artists of one series have a gid `SERIES.anything`, each its own: `s0.line.0`, `s0.band.1`, `s0.point.7`.
-        series: The label of each SERIES, such as {"s0": "plain"}.
-        notes: What a point says, by the gid of an artist that draws this point only.
-    """
-
-    title: str
-    figure: Figure
-    series: dict[str, str]
-    notes: dict[str, str]
 
 
 @dataclass(frozen=True)

@@ -17,31 +17,38 @@ matplotlib.use("Agg")
 Picture = Float[np.ndarray, "H W"]
 
 
+Story = tuple[str, Picture, dict[str, Picture]]  # what is seen, the truth, reconstructions by name
+
+
 def pictures(comparison: Comparison) -> Figure:
     """Ground truth, FBP and each contestant (its first seed) on the first kept test image at each turn; zooms and differences below.
 
     Raises:
         InputError: A run has no examples.h5.
     """
-    kept = [examples(contestant.runs[0] / EXAMPLES) for contestant in comparison.contestants]
-    first = kept[0]
-    stories = []
-    for turn in comparison.turns:
-        k = int(np.flatnonzero(np.isclose(first["turn"], float(turn)))[0])
-        columns = {c.name: examples["reconstruction"][k] for c, examples in zip(comparison.contestants, kept, strict=True)}
+    every = stories(comparison)
+    return picture(every[:: len(every) // len(comparison.turns)])
+
+
+def stories(comparison: Comparison) -> list[Story]:
+    """Every test image of which reconstructions were kept, turn after turn; what does not learn comes first.
+
+    Raises:
+        InputError: A run has no examples.h5.
+    """
+    shown = sorted(comparison.contestants, key=lambda one: one.size is not None)
+    examples = {one.name: _examples(one.runs[0] / EXAMPLES) for one in shown}
+    first = next(iter(examples.values()))
+    told = []
+    for k, (image, turn) in enumerate(zip(first["image"], first["turn"], strict=True)):
+        columns = {name: of["reconstruction"][k] for name, of in examples.items()}
         if "fbp" in first and not any(np.allclose(x, first["fbp"][k], atol=1e-6) for x in columns.values()):
             columns = {"FBP": first["fbp"][k]} | columns
-        stories.append(
-            (
-                f"image {first['image'][k]}, turned by {turn} degrees" if turn != "0" else f"image {first['image'][k]}",
-                first["truth"][k],
-                columns,
-            )
-        )
-    return picture(stories)
+        told.append((f"image {image}" + (f", turned by {turn:g} degrees" if turn else ""), first["truth"][k], columns))
+    return told
 
 
-def picture(stories: list[tuple[str, Picture, dict[str, Picture]]]) -> Figure:
+def picture(stories: list[Story]) -> Figure:
     """Rows of pictures: for each (title, truth, reconstructions by name) the images, a zoom, and the differences to the truth."""
     width = 1 + max(len(columns) for *_, columns in stories)
     figure = Figure(figsize=(2.4 * width, 7.6 * len(stories)), layout="constrained")
@@ -78,7 +85,7 @@ def _busiest(truth: Picture) -> tuple[slice, slice]:
     return slice(best[0], best[0] + size), slice(best[1], best[1] + size)
 
 
-def examples(path: Path) -> dict[str, np.ndarray]:
+def _examples(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise InputError(f"{path}: no such file: run ctrecon evaluate run={path.parent} first")
     with h5py.File(path, "r") as file:

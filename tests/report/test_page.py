@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ctrecon.report.page import Chart, Page, Record, Scatter, Slide, write_page
+from ctrecon.report.chart import Chart
+from ctrecon.report.page import Page, Record, Scatter, Slide, write_page
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 NAMES = ["plain", "c4", HOSTILE]
