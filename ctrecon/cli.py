@@ -109,7 +109,8 @@ def _evaluate(words: list[str]) -> None:
 
     chosen, rest = options("evaluate", words)
     turns = list(chosen.turns)
-    summary, claims = evaluate_run(chosen.run, rest, turns, chosen.out, chosen.device, chosen.certificate, chosen.leaks)
+    where = chosen.out, chosen.device
+    summary, claims = evaluate_run(chosen.run, rest, turns, *where, chosen.certificate, chosen.leaks, chosen.averaged)
     for turn, metrics in summary["metrics"].items():
         numbers = ", ".join(f"{name} {m['mean']:.4g} [{m['low']:.4g}, {m['high']:.4g}]" for name, m in metrics.items())
         print(f"turned by {turn} degrees: {numbers}")
@@ -164,11 +165,11 @@ def _compare(words: list[str]) -> None:
 
 
 def _reproduce(words: list[str]) -> None:
-    from ctrecon.configure import options
+    from ctrecon.configure import options, plain
     from ctrecon.reproduce import reproduce
 
     chosen, rest = options("reproduce", words)
-    print(reproduce(**chosen, words=rest))
+    print(reproduce(**plain(chosen), words=rest))
 
 
 def _show(words: list[str]) -> None:

@@ -24,7 +24,7 @@ from ctrecon.sweep import attempt
 RATES = "rates.csv"  # what the race decided
 
 
-def reproduce(figure: str, profile: str, runs: str | None, out: str | None, words: list[str]) -> str:
+def reproduce(figure: str, profile: str, runs: str | None, out: str | None, words: list[str], **others: Any) -> str:
     """Leave the figure, and the runs that it is drawn from.
 
     Args:
@@ -33,6 +33,7 @@ def reproduce(figure: str, profile: str, runs: str | None, out: str | None, word
         runs: Folder for the run folders; None: runs/PROFILE.
         out: Folder for the figure; None: FIGURE in that of the runs.
         words: Of every training; those about hydra say where it runs.
+        others: Contestants, sizes, turns, seeds and rates instead of the figure's and the profile's.
 
     Returns:
         What there is to say.
@@ -45,7 +46,7 @@ def reproduce(figure: str, profile: str, runs: str | None, out: str | None, word
     for key in swept_keys(words):
         raise InputError(f"{key}: several values; a figure varies what its conf/figure says")
     launcher, words = about_hydra(words)
-    plan, folder = plan_of(figure, profile), Path(runs or f"runs/{profile}")
+    plan, folder = plan_of(figure, profile, **others), Path(runs or f"runs/{profile}")
     study = Study(figure, plan, folder, words)
     collection = Experiment(plain(compose(study.words))).collection
     study.fit_to(collection.rows("train"), collection.endless)

@@ -7,7 +7,7 @@
 What is done is read from run folders, so that a study goes on wherever it was stopped, and figures share their runs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -21,6 +21,19 @@ from ctrecon.run import SUMMARY, Run
 
 Size = int | str  # of the training set; "all"
 NOT_LEARNED = ("geometry", "projector", "noise", "data", "device")  # what words about them say holds for classical models too
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+LISTS: dict[str, tuple[Callable[[Any], bool], str]] = {  # that may be given on the command line
+    "contestants": (lambda name: isinstance(name, str), "names, such as contestants=[plain,c4]"),
+    "sizes": (lambda size: size == "all" or (type(size) is int and size > 0), "numbers of images, such as sizes=[5,20,all]"),
+    "turns": (_number, "angles in degrees, such as turns=[0,90]"),
+    "seeds": (lambda seed: type(seed) is int and seed >= 0, "whole numbers, such as seeds=[0,1,2]"),
+    "rates": (lambda rate: _number(rate) and rate > 0, "positive numbers, such as rates=[1e-3,3e-3]"),
+}
 
 
 @dataclass(frozen=True)
@@ -62,8 +75,8 @@ class Study:
         self.folder = folder / figure if own else folder  # trainings of the same name that no other figure has
         self.words = [*profile["words"], f"conv.channels={profile['width']}", *own, *words]
         self.sizes: list[Size] = plan["sizes"]
-        self.seeds: list[int] = profile["seeds"]
-        self.rates: list[float] = profile["rates"]
+        self.seeds: list[int] = plan["seeds"]
+        self.rates: list[float] = plan["rates"]
         self.turns: list[int | float] = plan["turns"]
         self.where = "" if plan["turns"] == profile["turns"] else figure  # measurements that no other figure has
         self.contestants: list[str] = plan["contestants"]
@@ -146,19 +159,30 @@ def measured(results: Run, turns: list[int | float]) -> bool:
     return (results / SUMMARY).is_file() and results.read_json(SUMMARY)["test"]["turns"] == turns
 
 
-def plan_of(figure: str, profile: str) -> dict[str, Any]:
+def plan_of(figure: str, profile: str, **others: Any) -> dict[str, Any]:
     """The options of a figure, those of the `profile`, and the `known` contestants.
 
+    Args:
+        figure: A name in conf/figure.
+        profile: A name in conf/profile.
+        others: Contestants, sizes, turns, seeds and rates instead of theirs; None: theirs.
+
     Raises:
-        InputError: There is no such figure or profile.
+        InputError: There is no such figure or profile, or one of the others is no list of what it should be.
     """
+    given = {key: value for key, value in others.items() if value is not None}
+    for key, values in given.items():
+        fits, expected = LISTS[key]
+        if not values or not isinstance(values, list) or not all(map(fits, values)) or len(set(values)) < len(values):
+            raise InputError(f"{key}={values}: expected different {expected}")
     for kind, name in (("figure", figure), ("profile", profile)):
         members = sorted(path.stem for path in (CONF / kind).glob("*.yaml"))
         if name not in members:
             raise InputError(f"{kind}={name}: expected one of {', '.join(members)}")
     load = OmegaConf.load
     parts = {"known": load(CONF / "contestants.yaml"), "profile": load(CONF / "profile" / f"{profile}.yaml")}
-    return OmegaConf.to_container(OmegaConf.merge(parts, load(CONF / "figure" / f"{figure}.yaml")), resolve=True)
+    plan = OmegaConf.to_container(OmegaConf.merge(parts, load(CONF / "figure" / f"{figure}.yaml")), resolve=True)
+    return {"seeds": plan["profile"]["seeds"], "rates": plan["profile"]["rates"]} | plan | given
 
 
 def _folder(run: Run) -> str:

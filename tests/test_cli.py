@@ -120,7 +120,9 @@ def test_comparison_says_who_won(workplace):
         and "s-c4 against s-plain: upright" in out
         and "95 % intervals over 3 images of 3 patients and 2 seeds" in out
     )
-    assert {p.name for p in (workplace / "table").iterdir()} == {"comparison.csv", "comparison.md", "comparison.png"}
+    files = {f"{name}{suffix}" for name in ("contestants", "training", "cost", "pictures") for suffix in (".pdf", ".png")}
+    files |= {"report.html", "comparison.csv", "comparison.md", "scores.csv", "runs.csv", "setting.json"}
+    assert {p.name for p in (workplace / "table").iterdir()} == files
 
 
 def test_a_single_run_has_a_table_too(workplace, capsys):

@@ -20,6 +20,10 @@ README = (ROOT / "README.md").read_text()
 COMMANDS = [line.split("&& uv run ")[-1] for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()]
 SMALL = {
     "demo": ["steps=2"],
+    "reproduce": [
+        *("contestants=[plain,c4]", "sizes=[5]", "seeds=[0]", "rates=[1e-3]", "conv.channels=8", "data.val_size=2"),
+        *("geometry.pixels=32", "geometry.views=16", "model.iterations=1", "fit.steps=1", "fit.validate_every=1"),
+    ],
     "train": ["geometry.pixels=32", "geometry.views=16", "conv.channels=8", "model.iterations=2", "fit.steps=2"],
     "simulate": ["geometry.pixels=32", "geometry.views=16"],
 }
@@ -45,7 +49,9 @@ def test_commands_run(tmp_path):
             extra = SMALL_FBP if "geometry=sparse_50" in words else ["geometry.pixels=32", "geometry.views=24"]
         inside(verb, *words, *extra, cwd=tmp_path)
     produced = [
-        "comparison/comparison.png",
+        "comparison/report.html",
+        "comparison/contestants.pdf",
+        "runs/laptop/figure_sizes/sizes.png",
         "comparison/comparison.md",
         "image.png",
         "image.npy",

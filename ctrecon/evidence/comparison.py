@@ -122,9 +122,8 @@ class Comparison:
     def _clause(self, one: Contestant, turn: str) -> str:
         gain, ssim = (self.gain(one, metric, turn) for metric in ("psnr", "ssim"))
         where = "upright" if float(turn) == 0 else f"turned by {turn} degrees"
-        finding = "no sure difference," if gain.low <= 0 <= gain.high else "better," if gain.mean > 0 else "worse,"
         wins = f"ahead on {self.wins(one, 'psnr', turn)} of {len(one.patients(turn))} images"
-        return f"{where} {finding} {gain.format(2, '+')} dB PSNR and {ssim.format(3, '+')} SSIM, {wins}"
+        return f"{where} PSNR {_found(gain)}, {gain.format(2, '+')} dB, {wins}, SSIM {_found(ssim)}, {ssim.format(3, '+')}"
 
 
 def read(paths: list[str]) -> Comparison:
@@ -138,6 +137,10 @@ def read(paths: list[str]) -> Comparison:
     found = [at_path(Path(path)) for path in paths]
     plain = Counter((short(one.name), one.size) for one in found)
     return Comparison([one if plain[short(one.name), one.size] > 1 else replace(one, name=short(one.name)) for one in found])
+
+
+def _found(gain: Estimate) -> str:
+    return "not surely different" if gain.low <= 0 <= gain.high else "better" if gain.mean > 0 else "worse"
 
 
 def _where(contestant: Contestant) -> Path:

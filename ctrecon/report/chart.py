@@ -8,12 +8,11 @@ import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from ctrecon.evidence.bootstrap import Estimate
 from ctrecon.files.atomic import replacing
 
-matplotlib.use("Agg")
-matplotlib.rcParams["pdf.fonttype"] = 42  # text stays text: journals ask for it
 COLOURS = (
     "#222222",
     "#d55e00",
@@ -54,7 +53,7 @@ class Chart:
             self.series[known[label]] = label
         return known[label]
 
-    def line(self, axes: Axes, label: str, points: Sequence[tuple[float, Estimate, str]]) -> None:
+    def line(self, axes: Axes, label: str, points: Sequence[tuple[int | float, Estimate, str]]) -> None:
         """A line with its 95 % band: (x, estimate, note) of each point."""
         style, xs = self._style(label), [x for x, *_ in points]
         self._mark(
@@ -70,21 +69,19 @@ class Chart:
         low, high = axes.get_xlim()
         self._point(axes, label, (low * high) ** 0.5 if axes.get_xscale() == "log" else (low + high) / 2, estimate.mean, note)
 
-    def dot(self, axes: Axes, label: str, y: float, estimate: Estimate, note: str) -> None:
+    def dot(self, axes: Axes, label: str, y: int | float, estimate: Estimate, note: str) -> None:
         """A horizontal interval with its mean."""
         self._mark(label, *axes.plot([estimate.low, estimate.high], [y, y], lw=2, alpha=0.5, **self._style(label)))
         self._point(axes, label, estimate.mean, y, note)
 
-    def curve(self, axes: Axes, label: str, xs: Sequence[float], ys: Sequence[float]) -> None:
+    def curve(self, axes: Axes, label: str, xs: Sequence[int | float], ys: Sequence[int | float]) -> None:
         """A thin line without an interval."""
         self._mark(label, *axes.plot(xs, ys, lw=0.9, alpha=0.8, **self._style(label)))
 
     def legend(self) -> None:
         """One for the whole figure, above it."""
         handles = [
-            matplotlib.lines.Line2D(
-                [], [], marker=MARKERS[k % len(MARKERS)], color=COLOURS[k % len(COLOURS)], lw=1.4, ms=4, label=label
-            )
+            Line2D([], [], marker=MARKERS[k % len(MARKERS)], color=COLOURS[k % len(COLOURS)], lw=1.4, ms=4, label=label)
             for k, label in enumerate(self.series.values())
         ]
         self.figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 9), fontsize=8, frameon=False)
@@ -96,7 +93,7 @@ class Chart:
     def _style(self, label: str) -> dict[str, str]:
         return {"color": COLOURS[int(self.key(label)[1:]) % len(COLOURS)]}
 
-    def _point(self, axes: Axes, label: str, x: float, y: float, note: str) -> None:
+    def _point(self, axes: Axes, label: str, x: int | float, y: int | float, note: str) -> None:
         marker = MARKERS[int(self.key(label)[1:]) % len(MARKERS)]
         gid = self._mark(label, *axes.plot([x], [y], marker, ms=4, **self._style(label)))
         self.notes[gid] = note
@@ -114,5 +111,6 @@ class Chart:
 def save(figure: Figure, path: Path) -> None:
     """Write PATH.pdf and PATH.png."""
     for suffix in SUFFIXES:
-        with replacing(path.with_name(path.name + suffix)) as temporary:
+        # Type 42: text stays text in a PDF, as journals ask.
+        with replacing(path.with_name(path.name + suffix)) as temporary, matplotlib.rc_context({"pdf.fonttype": 42}):
             figure.savefig(temporary, dpi=DPI, metadata={"CreationDate": None} if suffix == ".pdf" else None)

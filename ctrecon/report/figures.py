@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
@@ -10,6 +11,7 @@ from ctrecon.evidence.comparison import Comparison
 from ctrecon.evidence.contestant import Contestant
 from ctrecon.evidence.efficiency import needed
 from ctrecon.report.chart import Chart
+from ctrecon.run import HISTORY, Run
 
 METRICS = {"psnr": ("PSNR in dB", 2), "ssim": ("SSIM", 3)}  # label and digits
 
@@ -134,8 +136,18 @@ COSTS = {
 }
 
 
+def training(comparison: Comparison) -> Chart:
+    """Validation PSNR while each run was trained."""
+    chart, axes = _grid("training", 1, 1)
+    axes[0][0].set(xlabel="step", ylabel="validation PSNR in dB")
+    for one in comparison.contestants:
+        for rows in filter(_learned, map(_history, one.runs)):
+            chart.curve(axes[0][0], one.name, [int(row["step"]) for row in rows], [float(row["psnr"]) for row in rows])
+    return _finished(chart)
+
+
 CHARTS: dict[str, Callable[[Comparison], Chart]] = {
-    chart.__name__: chart for chart in (sizes, gains, efficiency, turns, contestants, cost)
+    chart.__name__: chart for chart in (sizes, gains, efficiency, turns, contestants, training, cost)
 }
 
 
@@ -144,10 +156,19 @@ def suited(comparison: Comparison) -> list[str]:
     if len(comparison.of(comparison.names[0])) > 1:
         others = any(one.size and comparison.baseline(one) for one in comparison.contestants)
         return ["sizes", "gains", "efficiency", "cost"] if others else ["sizes", "cost"]
-    return ["turns", "cost"] if len(comparison.turns) > 2 else ["contestants", "cost"]
+    learned = any(_learned(_history(run)) for one in comparison.contestants for run in one.runs)
+    return ["turns" if len(comparison.turns) > 2 else "contestants", *["training"] * learned, "cost"]
 
 
-def _grid(title: str, rows: int, columns: int, height: float | None = None, **shared) -> tuple[Chart, list]:
+def _history(run: Run) -> list[dict[str, str]]:
+    return run.read_rows(HISTORY) if (run / HISTORY).is_file() else []
+
+
+def _learned(rows: list[dict[str, str]]) -> bool:
+    return len(rows) > 1 and "loss" in rows[0]
+
+
+def _grid(title: str, rows: int, columns: int, height: float | None = None, **shared) -> tuple[Chart, np.ndarray]:
     figure = Figure(figsize=(max(4.2 * columns, 6.5), (height or 3.1 * rows) + 0.5), layout="constrained")
     return Chart(title, figure), figure.subplots(rows, columns, squeeze=False, **shared)
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import h5py
-import matplotlib
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
@@ -13,7 +12,6 @@ from ctrecon.evidence.comparison import Comparison
 from ctrecon.measure import psnr, ssim
 from ctrecon.run import EXAMPLES
 
-matplotlib.use("Agg")
 Picture = Float[np.ndarray, "H W"]
 
 
