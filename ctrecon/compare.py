@@ -18,4 +18,4 @@ def compare(runs: list[str], out: str) -> str:
         InputError: A run is missing or not evaluated, or they were not measured alike.
     """
     comparison = read(runs)
-    return write(comparison, Path(out), "comparison", [*figures.suited(comparison), "pictures"])
+    return write(comparison, Path(out), "Comparison", [*figures.suited(comparison), "pictures"])

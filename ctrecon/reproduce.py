@@ -54,7 +54,7 @@ def reproduce(figure: str, profile: str, runs: str | None, out: str | None, word
     comparison = Comparison([of_runs(results, name) for name, results in study.entries()])
     target = Path(out) if out else folder / f"figure_{figure}"
     write_text(target / RATES, as_csv(study.rates_tried()))
-    return write(comparison, target, figure, plan["draw"], plan["profile"]["size"])
+    return write(comparison, target, plan["title"], plan["draw"], plan["profile"]["size"])
 
 
 def train_and_measure(study: Study, launcher: list[str]) -> None:

@@ -42,6 +42,7 @@ def done_at(here: Path) -> dict[str, int]:
     return {str(run.path.relative_to(here)): (run / WEIGHTS).stat().st_mtime_ns for run in runs(here) if run.done()}
 
 
+@pytest.mark.slow  # test_reproduce.py kills a sweep too
 def test_twelve_jobs_survive_whatever_happens(tmp_path):
     """SIGKILL, SIGTERM, damaged states and a full disk in between: all done in the end, as if undisturbed, nothing done twice."""
     here, calm = tmp_path / "disturbed", tmp_path / "calm"

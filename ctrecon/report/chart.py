@@ -74,6 +74,11 @@ class Chart:
         self._mark(label, *axes.plot([estimate.low, estimate.high], [y, y], lw=2, alpha=0.5, **self._style(label)))
         self._point(axes, label, estimate.mean, y, note)
 
+    def stem(self, axes: Axes, label: str, x: int | float, estimate: Estimate, note: str) -> None:
+        """A vertical interval with its mean."""
+        self._mark(label, *axes.plot([x, x], [estimate.low, estimate.high], lw=2, alpha=0.5, **self._style(label)))
+        self._point(axes, label, x, estimate.mean, note)
+
     def curve(self, axes: Axes, label: str, xs: Sequence[int | float], ys: Sequence[int | float]) -> None:
         """A thin line without an interval."""
         self._mark(label, *axes.plot(xs, ys, lw=0.9, alpha=0.8, **self._style(label)))

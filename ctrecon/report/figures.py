@@ -13,6 +13,7 @@ from ctrecon.evidence.efficiency import needed
 from ctrecon.report.chart import Chart
 from ctrecon.run import HISTORY, Run
 
+BESIDE = 1.05  # factor on a logarithmic axis between what would hide each other
 METRICS = {"psnr": ("PSNR in dB", 2), "ssim": ("SSIM", 3)}  # label and digits
 
 
@@ -66,15 +67,13 @@ def efficiency(comparison: Comparison) -> Chart:
         panel.set(yscale="log", ylim=(bottom, top), xlabel="training images of the contestant")
         panel.set_yticks([*comparison.sizes, top], [*map(str, comparison.sizes), "more"])
         panel.yaxis.set_minor_formatter(NullFormatter())
-        for name in comparison.names[1:]:
-            points = []
+        for number, name in enumerate(comparison.names[1:]):
             for entry in comparison.of(name):
                 if entry.size and comparison.baseline(entry):
                     found = needed(comparison, entry, turn)
                     ends = [min(max(size, bottom), top) for size in (found.size, found.low, found.high)]
-                    points.append((entry.size, Estimate(*ends, ends[0]), _note(entry, f"as {first} with {found.format()}")))
-            if points:
-                chart.line(panel, name, points)
+                    aside = entry.size * BESIDE ** (number - len(comparison.names) // 2)
+                    chart.stem(panel, name, aside, Estimate(*ends, ends[0]), _note(entry, f"as {first} with {found.format()}"))
     axes[0][0].set_ylabel(f"training images of {first}")
     return _finished(chart)
 
@@ -110,21 +109,16 @@ def contestants(comparison: Comparison) -> Chart:
 def cost(comparison: Comparison) -> Chart:
     """Parameters, seconds and memory of each contestant: the mean over its runs, from the smallest to the largest."""
     shown = [comparison.of(name)[-1] for name in comparison.names]
-    chart, axes = _grid("what it costs", 1, len(COSTS), height=1.4 + 0.26 * len(shown))
-    for panel, (fact, (label, scale)) in zip(axes[0], COSTS.items(), strict=True):
-        _rows(panel, [one.name for one in shown] if panel is axes[0][0] else [""] * len(shown))
+    chart, axes = _grid("what it costs", 2, 2, height=1.8 + 0.5 * len(shown))
+    for panel, (key, (label, scale)) in zip(axes.flat, COSTS.items(), strict=True):
+        _rows(panel, [one.name for one in shown])
         panel.set_xlabel(label)
-        for number, one in enumerate(shown):
-            known = [fact_of_run[fact] * scale for fact_of_run in one.facts if fact_of_run.get(fact)]
+        for row, one in enumerate(shown):
+            known = [fact[key] * scale for fact in one.facts if fact.get(key)]
             if known:
                 mean = sum(known) / len(known)
-                chart.dot(
-                    panel,
-                    "mean and range over runs",
-                    number,
-                    Estimate(mean, min(known), max(known), mean),
-                    f"{one.name}: {mean:.4g}",
-                )
+                over_runs = Estimate(mean, min(known), max(known), mean)
+                chart.dot(panel, "mean and range over runs", row, over_runs, f"{one.name}: {mean:.4g}")
     return _finished(chart)
 
 
