@@ -70,15 +70,15 @@ def test_damaged_or_executable_state_is_passed_over(tmp_path, capsys):
 def test_status_is_what_was_reported_last(tmp_path):
     run = Run(tmp_path)
     assert run.status()["state"] == "waiting" and not run.done()
-    run.begin({"seed": 0}, {}, {"train": ["a"], "val": []}, steps=10)
+    run.begin({"seed": 0}, {}, {"train": ["a"], "val": []}, steps=10, images=3)
     assert run.patients() == {"train": ["a"], "val": []}
     with run.claimed():
         run.report("running", step=4, best=20.0)
-        assert run.status() == {"state": "running", "step": 4, "steps": 10, "best": 20.0, "error": None}
+        assert run.status() == {"state": "running", "step": 4, "steps": 10, "images": 3, "best": 20.0, "error": None}
     assert run.status()["state"] == "stopped"  # nobody holds the folder
     run.fail(OSError("no space\nleft"))
-    assert run.status() == {"state": "failed", "step": 4, "steps": 10, "best": 20.0, "error": "no space left"}
-    run.begin({"seed": 0}, {}, {}, steps=10)
+    assert run.status() == {"state": "failed", "step": 4, "steps": 10, "images": 3, "best": 20.0, "error": "no space left"}
+    run.begin({"seed": 0}, {}, {}, steps=10, images=3)
     assert run.status()["error"] is None and run.status()["step"] == 4
     run.finish(nn.Linear(1, 1), [{"psnr": 1.0}], 1.0)
     assert run.done()
