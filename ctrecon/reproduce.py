@@ -11,10 +11,10 @@ from ctrecon.dispatch import dispatch
 from ctrecon.errors import InputError
 from ctrecon.evidence.comparison import Comparison
 from ctrecon.evidence.contestant import of_runs
-from ctrecon.evidence.scores import as_csv
 from ctrecon.examine import evaluate_run
 from ctrecon.expand import about_hydra, check_launcher, job, swept_keys
 from ctrecon.files.atomic import write_text
+from ctrecon.files.table import as_csv
 from ctrecon.launch import run_of
 from ctrecon.report.comparison import write
 from ctrecon.run import Run

@@ -32,6 +32,7 @@ from torch import nn
 
 from ctrecon.errors import InputError
 from ctrecon.files.atomic import replacing, write_text
+from ctrecon.files.table import as_csv
 
 CONFIG, WEIGHTS, RESUME, HISTORY = "config.yaml", "weights.safetensors", "resume.pt", "history.csv"
 METRICS, SUMMARY, EXAMPLES, ENVIRONMENT = "metrics.csv", "metrics.json", "examples.h5", "environment.json"
@@ -206,12 +207,8 @@ class Run:
         self.report("done", step=len(history), best=best)
 
     def write_rows(self, name: str, rows: list[dict[str, Any]]) -> None:
-        """Write a table; its columns are the first row's keys."""
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(self / name, text.getvalue())
+        """Write a table."""
+        write_text(self / name, as_csv(rows))
 
     def read_rows(self, name: str) -> list[dict[str, str]]:
         """A table's rows. Raises InputError where it is missing."""

@@ -6,7 +6,6 @@ setting.json  what all were measured on, and by which definitions
 """
 
 import csv
-import io
 import json
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +17,7 @@ from ctrecon.errors import InputError
 from ctrecon.evidence.comparison import Comparison
 from ctrecon.evidence.contestant import METRIC_NAMES, Contestant
 from ctrecon.files.atomic import write_text
+from ctrecon.files.table import as_csv
 
 SCORES, RUNS, SETTING = "scores.csv", "runs.csv", "setting.json"
 DIGITS = {"psnr": 3, "ssim": 4}  # far below what seeds and patients vary by
@@ -42,15 +42,6 @@ def read(folder: Path) -> Comparison:
         raise InputError(f"{error.filename}: no such file; expected {SCORES}, {RUNS} and {SETTING}") from None
     except (KeyError, ValueError) as error:
         raise InputError(f"{folder}: damaged tables ({type(error).__name__}: {error}); write them again") from None
-
-
-def as_csv(rows: list[dict[str, Any]]) -> str:
-    """Comma-separated values under the keys of all rows; what is None stays empty."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _scores(comparison: Comparison):

@@ -6,6 +6,7 @@ from pathlib import Path
 from ctrecon.evidence import scores
 from ctrecon.evidence.comparison import Comparison
 from ctrecon.files.atomic import write_text
+from ctrecon.files.table import as_csv
 from ctrecon.report import figures
 from ctrecon.report.chart import save
 from ctrecon.report.document import document
@@ -30,7 +31,7 @@ def write(comparison: Comparison, folder: Path, title: str, draw: list[str], siz
         What there is to say.
     """
     told = as_markdown(comparison.table()) + "\n\n" + "\n".join(comparison.verdicts()) + "\n"
-    write_text(folder / "comparison.csv", scores.as_csv(comparison.numbers()))
+    write_text(folder / "comparison.csv", as_csv(comparison.numbers()))
     write_text(folder / "comparison.md", told)
     scores.write(comparison, folder)
     charts = {name: figures.CHARTS[name](comparison) for name in draw if name != "pictures"}

@@ -1,16 +1,4 @@
-"""A comparison as text: CSV, Markdown, and aligned columns for a terminal."""
-
-import csv
-import io
-
-
-def as_csv(table: list[dict[str, str]]) -> str:
-    """Comma-separated values."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(table[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    return text.getvalue()
+"""A table as Markdown, with aligned columns for a terminal."""
 
 
 def as_markdown(table: list[dict[str, str]]) -> str:
