@@ -82,7 +82,7 @@ def _scatter(comparison: Comparison) -> Scatter | None:
 
 
 def _rounded(values: np.ndarray) -> list[float]:
-    return [round(float(value), 2) for value in values]
+    return [round(float(value), 4) for value in values]
 
 
 def _records(comparison: Comparison) -> list[Record]:
