@@ -170,7 +170,7 @@ def test_every_figure_composes(figure, profile, tmp_path):
     assert study.rates[0] < study.rates[1] < study.rates[2] and len(study.seeds) >= 3
     new = race if profile == "laptop" and figure != "sizes" else [job for job in race if figure == "sizes"]
     for words in {job.contestant: job.words for job in new}.values():  # the same contestants under other profiles: once is enough
-        what_it_is(plain(composed(words)))
+        Experiment(what_it_is(plain(composed([*words, "geometry.pixels=8", "geometry.views=4"])))).model()
 
 
 def test_sizes_beyond_the_collection_are_left_out(tmp_path):
