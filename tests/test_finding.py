@@ -52,7 +52,7 @@ def test_every_number_is_computed_again(sizes):
         known |= {number for e, digits, sign in estimates for number in re.findall(r"[+-]?[\d.]+", e.format(digits, sign))}
         known.add(f"{one.facts[0]['parameters']:,}")
     text = re.sub(r"`[^`]*`|\]\([^)]*\)", "", FINDING)  # names and links
-    told = re.findall(r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?", text)
+    told = re.findall(r"(?<![\w.])[+-]?\d+(?:,\d{3})*(?:\.\d+)?", text)
     assert len(told) > 60 and not [number for number in told if number not in known]
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from ctrecon.errors import InputError
 from ctrecon.run import CONFIG, METRICS, SUMMARY, Run
 
-METRIC_NAMES = ("psnr", "ssim")  # by the default definition
+METRIC_NAMES = {"psnr": 3, "ssim": 4}  # by the default definition; digits that are kept, far below what seeds and patients vary by
 SWEPT = re.compile(r"-(train_size|lr)(all|null|[\d.]+(e-?\d+)?)")  # what a sweep adds to a name and the facts say too
 SETTING = ("default_definition", "definitions", "test")  # what has to be the same to compare
 Where = tuple[str, str, str]  # image, patient, turn
@@ -79,7 +79,11 @@ def of_runs(runs: list[Run], name: str) -> Contestant:
             raise InputError(f"{run.path} and {runs[0].path} list different test images: evaluate both again")
         if size != sizes[0]:
             raise InputError(f"{run.path} learned from {size} images, {runs[0].path} from {sizes[0]}: name them one by one")
-    values = {metric: np.array([[float(row[metric]) for row in table] for table in tables]) for metric in METRIC_NAMES}
+    # Rounded here, so that what is computed from published tables is what was computed from run folders.
+    values = {
+        name: np.array([[round(float(row[name]), digits) for row in table] for table in tables])
+        for name, digits in METRIC_NAMES.items()
+    }
     return Contestant(name, sizes[0], rows[0], values, facts, settings[0], runs)
 
 

@@ -20,7 +20,6 @@ from ctrecon.files.atomic import write_text
 from ctrecon.files.table import as_csv
 
 SCORES, RUNS, SETTING = "scores.csv", "runs.csv", "setting.json"
-DIGITS = {"psnr": 3, "ssim": 4}  # far below what seeds and patients vary by
 
 
 def write(comparison: Comparison, folder: Path) -> None:
@@ -48,7 +47,7 @@ def _scores(comparison: Comparison):
     for one in comparison.contestants:
         for number, fact in enumerate(one.facts):
             for k, (image, patient, turn) in enumerate(one.rows):
-                numbers = {name: f"{one.values[name][number, k]:.{DIGITS[name]}f}" for name in METRIC_NAMES}
+                numbers = {name: f"{one.values[name][number, k]:.{digits}f}" for name, digits in METRIC_NAMES.items()}
                 yield _key(one, fact) | {"image": image, "patient": patient, "turn": turn} | numbers
 
 
