@@ -170,6 +170,7 @@ def test_job_that_submitit_queues_again_goes_on(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_stopping_a_parallel_sweep_stops_its_jobs(tmp_path):
     """The signal is passed on: each keeps its last step."""
     words = [*SMALL, "fit.steps=4000", "fit.validate_every=2000", "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
