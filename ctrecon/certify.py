@@ -1,41 +1,37 @@
-"""Measure what a model promises."""
+"""Measure what the model of a run promises."""
 
-import torch
+import sys
 
-from ctrecon.guarantee import antisymmetry, energy, equivariance, expansion, reversibility, sensitivity, transpose
-from ctrecon.guarantee.claim import Claim, Subject
-from ctrecon.models.model import Model
-from ctrecon.physics.ray import RayTransform
-from ctrecon.run import CERTIFICATE, Run
-from ctrecon.shapes import Image, Sinogram
+from ctrecon.config.experiment import model_of
+from ctrecon.config.words import options
+from ctrecon.errors import InputError
+from ctrecon.guarantee.certificate import certify
+from ctrecon.guarantee.claim import Claim
+from ctrecon.machine.device import pick_device
+from ctrecon.report.certificate import as_text
+from ctrecon.runs.run import Run
 
-GUARANTEES = (transpose, equivariance, expansion, antisymmetry, reversibility, energy, sensitivity)
+
+def main(words: list[str]) -> None:
+    """ctrecon certify: status 1 where a promise is broken."""
+    chosen, rest = options("certify", words)
+    show(certify_run(chosen.run, rest, chosen.image, chosen.out, chosen.device), chosen.out or chosen.run)
 
 
-def certify(model: Model, ray: RayTransform, truth: Image, y: Sinogram, out: Run, device: torch.device) -> list[Claim]:
-    """Look for what breaks each promise of a model, and write certificate.json.
+def show(claims: list[Claim], folder: str) -> None:
+    """Print a certificate; end with status 1 where a promise is broken."""
+    print(f"{as_text(claims)}\nwritten: {folder}/certificate.json")
+    if any(claim.verdict == "fail" for claim in claims):
+        sys.exit(1)
 
-    Args:
-        model: The model, with its weights.
-        ray: The ray transform on its grid.
-        truth: An image, (1, 1, H, W).
-        y: Its sinogram.
-        out: Where the certificate goes.
-        device: Where the model runs.
 
-    Returns:
-        The claims, as in the certificate.
-    """
-    model.to(device).eval()
-    subject = Subject(model, truth.to(device), y.to(device), ray.to(device))
-    frozen = [p for p in model.parameters() if p.requires_grad]
-    for p in frozen:  # derivatives are taken of features and sinograms only
-        p.requires_grad_(False)
-    try:
-        found = [claim for guarantee in GUARANTEES for claim in guarantee.claims(subject)]
-    finally:
-        for p in frozen:
-            p.requires_grad_(True)
-    failed = sum(claim.verdict == "fail" for claim in found)
-    out.write_json(CERTIFICATE, {"failed": failed, "claims": [claim.as_dict() for claim in found]})
-    return found
+def certify_run(path: str, words: list[str], image: int, out: str | None, device: str) -> list[Claim]:
+    """Measure what the model of a run promises, on one of its test images; returns the claims."""
+    place = pick_device(device)
+    experiment, model = model_of(path, words)
+    pairs = experiment.pairs("test")
+    if not 0 <= image < len(pairs):
+        raise InputError(f"image={image}: expected one of the {len(pairs)} test images, 0 to {len(pairs) - 1}")
+    results = Run(out or path)
+    with results.claimed():
+        return certify(model, experiment.ray, *pairs.pair(image), results, place)

@@ -2,9 +2,17 @@
 
 from pathlib import Path
 
+from ctrecon.config.words import no_words, options
 from ctrecon.evidence.comparison import read
 from ctrecon.report import figures
 from ctrecon.report.comparison import write
+
+
+def main(words: list[str]) -> None:
+    """ctrecon compare."""
+    chosen, rest = options("compare", words)
+    no_words("compare", rest)
+    print(compare([chosen.runs] if isinstance(chosen.runs, str) else list(chosen.runs), chosen.out))
 
 
 def compare(runs: list[str], out: str) -> str:

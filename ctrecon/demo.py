@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from pydicom.data import get_testdata_file
 
-from ctrecon.build import Experiment, model_of
 from ctrecon.compare import compare
-from ctrecon.configure import compose, plain
+from ctrecon.config.experiment import Experiment, model_of
+from ctrecon.config.words import compose, no_words, options, plain
 from ctrecon.data.dicom import side_of
-from ctrecon.examine import evaluate_run
+from ctrecon.evaluate import evaluate_run
 from ctrecon.files.image import read_image
-from ctrecon.launch import train_run
-from ctrecon.measure import psnr, ssim
+from ctrecon.fitting.launch import train_run
+from ctrecon.measure.metrics import psnr, ssim
 from ctrecon.models.classical import FBP
 from ctrecon.report.chart import save
 from ctrecon.report.picture import picture
@@ -23,6 +23,13 @@ from ctrecon.report.picture import picture
 WORDS = ["geometry=sparse_50", "noise=poisson_10k", "data.train_size=20", "data.val_size=5", "data.test_size=15"]
 NARROW = ["conv.channels=16", "model.iterations=5", "fit.validate_every=50"]
 CONTESTANTS = {"plain": ["conv=plain", *NARROW], "c4": ["conv=c4", *NARROW], "fbp": ["model=fbp"]}
+
+
+def main(words: list[str]) -> None:
+    """ctrecon demo."""
+    chosen, rest = options("demo", words)
+    no_words("demo", rest)
+    demo(**chosen)
 
 
 def demo(out: str, steps: int, device: str) -> None:

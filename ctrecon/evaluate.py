@@ -1,95 +1,80 @@
-"""Measure a model on test images, upright and turned."""
+"""Measure a run on its test images."""
 
-import time
 from typing import Any
 
-import h5py
-import numpy as np
-import torch
-from torch import nn
-from tqdm import tqdm
-
-from ctrecon.data.augment import Pose
-from ctrecon.data.pairs import Pairs
+from ctrecon import certify
+from ctrecon.config.experiment import model_of
+from ctrecon.config.words import options
+from ctrecon.data.split import no_leak
 from ctrecon.errors import InputError
-from ctrecon.evidence.bootstrap import estimate
-from ctrecon.files.atomic import replacing
-from ctrecon.measure import DEFAULT, DEFINITIONS, all_metrics
-from ctrecon.physics.fbp import FilteredBackProjection
-from ctrecon.run import EXAMPLES, HISTORY, METRICS, SUMMARY, Run
+from ctrecon.guarantee.certificate import certify as certify_model
+from ctrecon.guarantee.claim import Claim
+from ctrecon.machine.device import pick_device
+from ctrecon.measure.cost import bytes_for_backward
+from ctrecon.measure.evaluation import evaluate, seconds_per_step
+from ctrecon.models.orbit_mean import OrbitMean
+from ctrecon.models.tuned import Tuned
+from ctrecon.runs.run import Run
 
-KEPT = 3  # test images kept as pictures
-
-
-@torch.no_grad()
-def evaluate(
-    model: nn.Module, pairs: Pairs, turns: list[int | float], out: Run, identity: dict[str, Any], device: torch.device
-) -> dict:
-    """Reconstruct every test image at every turn and write metrics.csv, metrics.json and examples.h5.
-
-    Args:
-        model: The trained model.
-        pairs: The test pairs.
-        turns: Angles in degrees, counter-clockwise.
-        out: Where the results go.
-        identity: What else the summary says: the run's name, its parameters, the test set.
-        device: Where the model runs.
-
-    Returns:
-        The summary, as in metrics.json.
-    """
-    model.to(device).eval()
-    fbp = _fbp(pairs)
-    rows: list[dict[str, Any]] = []
-    kept: list[dict[str, Any]] = []
-    seconds = 0.0
-    with tqdm(total=len(turns) * len(pairs), desc=f"evaluating {out.path}", unit="image", disable=None) as bar:
-        for turn in turns:
-            for index in range(len(pairs)):
-                truth, y = pairs.pair(index, Pose(turn))
-                began = time.perf_counter()
-                image = model(y.to(device)).cpu()
-                seconds += time.perf_counter() - began
-                x, reference = image[0, 0].numpy(), truth[0, 0].numpy()
-                rows.append({"image": pairs.rows[index], "patient": pairs.patient(index), "turn": turn} | all_metrics(x, reference))
-                if index < KEPT:
-                    kept.append({"turn": turn, "image": pairs.rows[index], "truth": reference, "reconstruction": x})
-                    kept[-1] |= {"fbp": fbp(y)[0, 0].numpy()} if fbp else {}
-                bar.update()
-    summary = identity | {"seconds_per_image": seconds / len(rows)}
-    summary |= {"default_definition": DEFAULT, "definitions": list(DEFINITIONS), "metrics": summarise(rows)}
-    out.write_rows(METRICS, rows)
-    _write_examples(out, kept)
-    out.write_json(SUMMARY, summary)
-    return summary
+TEST_SET = ("geometry", "noise", "data")  # the configuration that says what a model was measured on
+NOT_THE_TEST = ("train_size", "val_size", "noise")
 
 
-def summarise(rows: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
-    """Means with intervals, by turn and by column."""
-    columns = [name for name in rows[0] if name not in ("image", "patient", "turn")]
-    summary = {}
-    for turn in dict.fromkeys(row["turn"] for row in rows):
-        chosen = [row for row in rows if row["turn"] == turn]
-        patients = [row["patient"] for row in chosen]
-        summary[f"{turn:g}"] = {name: estimate([[row[name] for row in chosen]], patients).as_dict() for name in columns}
-    return summary
+def main(words: list[str]) -> None:
+    """ctrecon evaluate."""
+    chosen, rest = options("evaluate", words)
+    where = chosen.out, chosen.device
+    summary, claims = evaluate_run(chosen.run, rest, list(chosen.turns), *where, chosen.certificate, chosen.leaks, chosen.averaged)
+    for turn, metrics in summary["metrics"].items():
+        numbers = ", ".join(f"{name} {m['mean']:.4g} [{m['low']:.4g}, {m['high']:.4g}]" for name, m in metrics.items())
+        print(f"turned by {turn} degrees: {numbers}")
+    print(f"written: {chosen.out or chosen.run}/metrics.csv, metrics.json, examples.h5")
+    if claims:
+        certify.show(claims, chosen.out or chosen.run)
 
 
-def seconds_per_step(run: Run) -> float | None:
-    """Training time over steps; None for a model that has nothing to fit."""
-    last = run.read_rows(HISTORY)[-1] if (run / HISTORY).is_file() else {"step": "0"}
-    return float(last["seconds"]) / int(last["step"]) if int(last["step"]) else None
+def evaluate_run(
+    path: str,
+    words: list[str],
+    turns: list,
+    out: str | None,
+    device: str,
+    certificate: bool,
+    leaks: bool = False,
+    averaged: bool = False,
+) -> tuple[dict[str, Any], list[Claim]]:
+    """Measure a run, on other data where words say so; returns the summary, and the claims of a certificate if one is wanted."""
+    if not turns or any(isinstance(turn, bool) or not isinstance(turn, int | float) for turn in turns):
+        raise InputError(f"turns={turns}: expected angles in degrees, such as turns=[0,90]")
+    place = pick_device(device)
+    run, (experiment, model) = Run(path), model_of(path, words)
+    model = OrbitMean(model) if averaged else model
+    pairs = experiment.pairs("test")
+    if not leaks:
+        no_leak("test", pairs.patients(), run.patients())
+    training = _training(experiment.config, run) if list(model.parameters()) and not isinstance(model, Tuned) else {}
+    test = {part: {k: v for k, v in experiment.config[part].items() if k not in NOT_THE_TEST} for part in TEST_SET}
+    identity = {
+        "run": f"{run.name}/{run.path.resolve().name}",
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "seconds_per_step": seconds_per_step(run),
+        "training": training,
+        "bytes_per_pair": bytes_for_backward(model, pairs.pair(0)[1]),
+        "test": test | {"turns": turns, "images": len(pairs)},
+    }
+    results = Run(out or path)
+    with results.claimed():
+        summary = evaluate(model, pairs, turns, results, identity, place)
+        return summary, certify_model(model, experiment.ray, *pairs.pair(0), results, place) if certificate else []
 
 
-def _fbp(pairs: Pairs) -> FilteredBackProjection | None:
-    """The reference in the pictures, where the geometry has one."""
-    try:
-        return FilteredBackProjection(pairs.scanner.geometry, "hann")
-    except InputError:
-        return None
-
-
-def _write_examples(out: Run, kept: list[dict[str, Any]]) -> None:
-    with replacing(out / EXAMPLES) as temporary, h5py.File(temporary, "w") as file:
-        for name in kept[0]:
-            file[name] = np.stack([one[name] for one in kept])
+def _training(config: dict[str, Any], run: Run) -> dict[str, Any]:
+    """What a learned model was made from."""
+    told, fit = run.status(), config["fit"]
+    return {
+        "images": told["images"],
+        "steps": fit["steps"],
+        "lr": fit["lr"],
+        "seed": config["seed"],
+        "validation_psnr": told["best"],
+    }

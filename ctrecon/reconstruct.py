@@ -3,15 +3,22 @@
 import numpy as np
 import torch
 
-from ctrecon.build import Experiment, experiment_of, read_geometry
-from ctrecon.configure import parse
-from ctrecon.environment import pick_device
+from ctrecon.config.experiment import Experiment, experiment_of, read_geometry
+from ctrecon.config.words import options, parse
 from ctrecon.errors import InputError
 from ctrecon.files.image import check_output, write_image
 from ctrecon.files.sinogram import read_sinogram, told_geometry
+from ctrecon.machine.device import pick_device
 from ctrecon.physics.geometry import Geometry
-from ctrecon.run import Run
+from ctrecon.runs.run import Run
 from ctrecon.shapes import Sinogram
+
+
+def main(words: list[str]) -> None:
+    """ctrecon reconstruct."""
+    chosen, rest = options("reconstruct", words)
+    reconstruct(**chosen, words=rest)
+    print(f"written: {chosen.out}")
 
 
 @torch.no_grad()

@@ -5,23 +5,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ctrecon.build import Experiment
-from ctrecon.configure import check, compose, plain, what_it_is
-from ctrecon.dispatch import dispatch
+from ctrecon.config.dispatch import dispatch
+from ctrecon.config.experiment import Experiment
+from ctrecon.config.plan import plan_of
+from ctrecon.config.sweep import about_hydra, check_launcher, job, swept_keys
+from ctrecon.config.words import check, compose, options, plain, what_it_is
+from ctrecon.disk.atomic import write_text
+from ctrecon.disk.table import as_csv
 from ctrecon.errors import InputError
+from ctrecon.evaluate import evaluate_run
 from ctrecon.evidence.comparison import Comparison
 from ctrecon.evidence.contestant import of_runs
-from ctrecon.examine import evaluate_run
-from ctrecon.expand import about_hydra, check_launcher, job, swept_keys
-from ctrecon.files.atomic import write_text
-from ctrecon.files.table import as_csv
-from ctrecon.launch import run_of
+from ctrecon.fitting.launch import run_of
+from ctrecon.fitting.sweep import attempt
 from ctrecon.report.comparison import write
-from ctrecon.run import Run
-from ctrecon.study import Job, Study, measured, plan_of
-from ctrecon.sweep import attempt
+from ctrecon.runs.run import Run
+from ctrecon.study.study import Job, Study, measured
 
 RATES = "rates.csv"  # what the race decided
+
+
+def main(words: list[str]) -> None:
+    """ctrecon reproduce."""
+    chosen, rest = options("reproduce", words)
+    print(reproduce(**plain(chosen), words=rest))
 
 
 def reproduce(figure: str, profile: str, runs: str | None, out: str | None, words: list[str], **others: Any) -> str:

@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ctrecon.config.experiment import model_of
+from ctrecon.config.words import options
 from ctrecon.errors import InputError
-from ctrecon.measure import equivariance_error, transpose_defect
+from ctrecon.measure.metrics import equivariance_error, transpose_defect
 from ctrecon.models.cell import Cell
 from ctrecon.models.model import Model
 from ctrecon.models.tuned import Tuned
@@ -15,9 +17,20 @@ from ctrecon.models.unrolled import Unrolled
 from ctrecon.ode.block import Block
 from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.stored_matrix import matrix_bytes
-from ctrecon.report.scan import LEGEND, as_text
+from ctrecon.report.scan import LEGEND, as_text, write_picture
 
 MEASURED_BELOW = 2**30  # bytes of the whole matrix and its transpose: larger scans take long to try
+
+
+def main(words: list[str]) -> None:
+    """ctrecon show."""
+    chosen, rest = options("show", words)
+    model = model_of(chosen.run, rest)[1]
+    if chosen.out:
+        write_picture(model.geometry, chosen.out)
+    print(describe(model))
+    if chosen.out:
+        print(f"written: {chosen.out}")
 
 
 @torch.no_grad()

@@ -4,10 +4,17 @@ from pathlib import Path
 
 import yaml
 
-from ctrecon.build import Experiment
-from ctrecon.configure import compose, plain
+from ctrecon.config.experiment import Experiment
+from ctrecon.config.words import compose, options, plain
 from ctrecon.files.image import read_image
 from ctrecon.files.sinogram import check_output, write_sinogram
+
+
+def main(words: list[str]) -> None:
+    """ctrecon simulate."""
+    chosen, rest = options("simulate", words)
+    beside = simulate(**chosen, words=rest)
+    print(f"written: {chosen.out}, its geometry: {beside}")
 
 
 def simulate(image: str, out: str, index: int | None, unit: str, seed: int, words: list[str]) -> Path:

@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
+from ctrecon.disk.atomic import replacing
 from ctrecon.errors import InputError
-from ctrecon.files.atomic import replacing
 
 
 def unpack(archive: Path, folder: Path) -> list[Path]:

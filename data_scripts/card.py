@@ -12,7 +12,7 @@ from typing import Any
 
 import h5py
 
-from ctrecon.data.hdf5 import dataset, open_hdf5
+from ctrecon.disk.hdf5 import dataset, open_hdf5
 from ctrecon.errors import InputError
 
 

@@ -24,8 +24,8 @@ from command_line import Parser, run
 from tqdm import tqdm
 
 from ctrecon.data.lodopab import PART, LoDoPaB
+from ctrecon.disk.atomic import write_text
 from ctrecon.errors import InputError
-from ctrecon.files.atomic import write_text
 
 RECORD = "https://zenodo.org/api/records/3384092"
 DOWNLOADS = "archives"  # folder in --out

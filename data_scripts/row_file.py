@@ -20,9 +20,9 @@ from card import Card, count, sha256_of, show
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from ctrecon.data.hdf5 import open_hdf5
+from ctrecon.disk.atomic import write_text
+from ctrecon.disk.hdf5 import open_hdf5
 from ctrecon.errors import InputError
-from ctrecon.files.atomic import write_text
 
 Arrays = dict[str, tuple[str, tuple[int, ...]]]  # name: type and shape of a row
 

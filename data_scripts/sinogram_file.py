@@ -10,7 +10,7 @@ import yaml
 from card import Card
 from row_file import growing
 
-from ctrecon.physics.geometry import Fan
+from ctrecon.physics.fan import Fan
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Scan:
 def geometry_text(values: dict[str, Any]) -> str:
     """A fan beam in the form of conf/geometry. Raises InputError where it is none."""
     Fan(**values)
-    return yaml.safe_dump({"_target_": "ctrecon.physics.geometry.Fan", **values}, sort_keys=False)
+    return yaml.safe_dump({"_target_": "ctrecon.physics.fan.Fan", **values}, sort_keys=False)
 
 
 def write(

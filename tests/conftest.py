@@ -16,9 +16,10 @@ import pytest
 import torch
 from pydicom.data import get_testdata_file
 
-from ctrecon.build import Experiment, make
 from ctrecon.cli import main
-from ctrecon.configure import amend, compose, groups, plain
+from ctrecon.config.experiment import Experiment
+from ctrecon.config.make import make
+from ctrecon.config.words import amend, compose, groups, plain
 from ctrecon.conv.convolution import Convolution
 from ctrecon.conv.family import ConvFamily
 from ctrecon.models.initialisation import isotropic_
@@ -47,7 +48,7 @@ def field_of(field: str, conv: str, *words: str) -> tuple[ConvFamily, VectorFiel
     """A field on features of 16 channels, its filters and biases drawn at random."""
     e = experiment(f"field={field}", f"conv={conv}", *words)
     family = e.family()
-    f = make(e.config["field"])(family)
+    f = make("field", e.config["field"])(family)
     for layer in f.modules():
         if isinstance(layer, Convolution):
             isotropic_(layer)

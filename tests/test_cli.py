@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from skimage.io import imread
 
 from ctrecon.cli import VERBS
-from ctrecon.run import Run
+from ctrecon.runs.run import Run
 
 TINY = ["geometry=tiny", "conv.channels=8", "model.iterations=2", "fit.steps=4", "fit.validate_every=2"]
 

@@ -12,11 +12,12 @@ import pytest
 import yaml
 from conftest import inside, write_slices
 
-from ctrecon.build import Experiment
-from ctrecon.configure import CONF, compose, composed, plain, what_it_is
+from ctrecon.config.experiment import Experiment
+from ctrecon.config.plan import plan_of
+from ctrecon.config.words import CONF, compose, composed, plain, what_it_is
 from ctrecon.evidence import scores
 from ctrecon.report.figures import CHARTS
-from ctrecon.study import Study, plan_of
+from ctrecon.study.study import Study
 
 FIGURES, PROFILES = (sorted(path.stem for path in (CONF / kind).glob("*.yaml")) for kind in ("figure", "profile"))
 SMALL = ["geometry=tiny", "geometry.pixels=16", "geometry.views=8", "conv.channels=12", "model.iterations=1", "model.memory=1"]

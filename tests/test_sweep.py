@@ -12,8 +12,8 @@ import pytest
 from conftest import inside
 from safetensors.torch import load_file
 
-from ctrecon.interrupt import STOPPED
-from ctrecon.run import HISTORY, RESUME, WEIGHTS, Run
+from ctrecon.machine.interrupt import STOPPED
+from ctrecon.runs.run import HISTORY, RESUME, WEIGHTS, Run
 
 SMALL = ["experiment=smoke", "data.size=32", "name=s", "fit.steps=6", "fit.validate_every=2"]
 TWELVE = [*SMALL, "conv=plain,c4", "fit.lr=1e-3,1e-2", "seed=0,1,2"]
@@ -121,7 +121,7 @@ def test_impossible_sweeps_are_refused_before_anything_starts(words, says, tmp_p
 
 
 def test_launcher_that_is_not_installed_is_told(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("ctrecon.expand.find_spec", lambda name: None)
+    monkeypatch.setattr("ctrecon.config.sweep.find_spec", lambda name: None)
     with pytest.raises(SystemExit):
         inside("train", "-m", *SMALL, "seed=0,1", "hydra/launcher=ray", cwd=tmp_path)
     assert "learned-ctrecon[ray]" in capsys.readouterr().err

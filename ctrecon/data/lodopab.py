@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ctrecon.data.collection import Collection, as_image
-from ctrecon.data.hdf5 import dataset, open_hdf5
 from ctrecon.data.split import Split
+from ctrecon.disk.hdf5 import dataset, open_hdf5
 from ctrecon.errors import InputError
 
 PART = {"train": "train", "validation": "val", "test": "test"}

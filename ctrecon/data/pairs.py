@@ -8,7 +8,7 @@ import torch
 from ctrecon.data.augment import UPRIGHT, Pose
 from ctrecon.data.collection import Collection
 from ctrecon.data.scanner import Scanner, posed
-from ctrecon.data.store import Store
+from ctrecon.disk.store import Store
 from ctrecon.errors import InputError
 from ctrecon.shapes import Image, Sinogram
 

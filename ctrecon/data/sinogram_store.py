@@ -5,8 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ctrecon.data.store import Store
-from ctrecon.physics.cache import ROWS, entry, limit, make_room
+from ctrecon.disk.cache import ROWS, entry, limit, make_room
+from ctrecon.disk.store import Store
 from ctrecon.physics.geometry import Geometry
 
 VERSION = 1  # of how an image becomes a noise-free sinogram

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ctrecon.data.collection import Collection, as_image
-from ctrecon.data.hdf5 import dataset, open_hdf5, texts
 from ctrecon.data.split import Split
+from ctrecon.disk.hdf5 import dataset, open_hdf5, texts
 from ctrecon.errors import InputError
 from ctrecon.physics.attenuation import MU_MAX, from_hu
 

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ctrecon.errors import InputError
-from ctrecon.run import CONFIG, METRICS, SUMMARY, Run
+from ctrecon.runs.moved import current
+from ctrecon.runs.run import CONFIG, METRICS, SUMMARY, Run
 
 METRIC_NAMES = {"psnr": 3, "ssim": 4}  # by the default definition; digits that are kept, far below what seeds and patients vary by
 SWEPT = re.compile(r"-(train_size|lr)(all|null|[\d.]+(e-?\d+)?)")  # what a sweep adds to a name and the facts say too
@@ -69,7 +70,7 @@ def of_runs(runs: list[Run], name: str) -> Contestant:
         InputError: A run is not evaluated, or the runs were not measured alike or learned from different numbers of images.
     """
     summaries, tables = [run.read_json(SUMMARY) for run in runs], [run.read_rows(METRICS) for run in runs]
-    settings = [{key: summary.get(key) for key in SETTING} for summary in summaries]
+    settings = [{key: current(summary.get(key)) for key in SETTING} for summary in summaries]
     rows = [[(row["image"], row["patient"], row["turn"]) for row in table] for table in tables]
     facts = [_facts(summary, run.path.name) for run, summary in zip(runs, summaries, strict=True)]
     sizes = [fact.pop("images", None) for fact in facts]

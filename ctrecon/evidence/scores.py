@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from ctrecon.disk.atomic import write_text
+from ctrecon.disk.table import as_csv
 from ctrecon.errors import InputError
 from ctrecon.evidence.comparison import Comparison
 from ctrecon.evidence.contestant import METRIC_NAMES, Contestant
-from ctrecon.files.atomic import write_text
-from ctrecon.files.table import as_csv
 
 SCORES, RUNS, SETTING = "scores.csv", "runs.csv", "setting.json"
 

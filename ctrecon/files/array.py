@@ -7,7 +7,7 @@ import scipy.io
 import tifffile
 from skimage.io import imread
 
-from ctrecon.data.hdf5 import dataset, open_hdf5
+from ctrecon.disk.hdf5 import dataset, open_hdf5
 from ctrecon.errors import InputError
 
 HDF5 = (".h5", ".hdf5")

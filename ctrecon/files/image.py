@@ -14,11 +14,11 @@ from torch import Tensor
 
 from ctrecon.data.collection import as_image
 from ctrecon.data.dicom import is_dicom, read_hu
-from ctrecon.data.hdf5 import open_hdf5
 from ctrecon.data.slices import Slices
+from ctrecon.disk.atomic import replacing, suffix_of, writable
+from ctrecon.disk.hdf5 import open_hdf5
 from ctrecon.errors import InputError
 from ctrecon.files.array import HDF5, chosen, read_array
-from ctrecon.files.atomic import replacing, suffix_of, writable
 from ctrecon.physics.attenuation import from_hu, to_hu
 
 

@@ -9,10 +9,10 @@ import tifffile
 import torch
 from jaxtyping import Float
 
-from ctrecon.data.hdf5 import open_hdf5
+from ctrecon.disk.atomic import replacing, suffix_of, writable, write_text
+from ctrecon.disk.hdf5 import open_hdf5
 from ctrecon.errors import InputError
 from ctrecon.files.array import HDF5, read_array, read_named
-from ctrecon.files.atomic import replacing, suffix_of, writable, write_text
 from ctrecon.physics.attenuation import MU_MAX
 from ctrecon.physics.geometry import Geometry
 from ctrecon.shapes import Sinogram

@@ -8,7 +8,7 @@ from ctrecon.data.scanner import rotate
 from ctrecon.errors import InputError
 from ctrecon.guarantee.claim import Claim, Subject, worst
 from ctrecon.guarantee.stop import Stop, cells
-from ctrecon.measure import equivariance_error
+from ctrecon.measure.metrics import equivariance_error
 from ctrecon.models.unrolled import Unrolled
 from ctrecon.shapes import Image
 

@@ -6,7 +6,7 @@ import torch
 
 from ctrecon.conv.convolution import Convolution
 from ctrecon.guarantee.claim import Claim, Subject, worst
-from ctrecon.measure import transpose_defect
+from ctrecon.measure.metrics import transpose_defect
 
 EXACT = 1e-6  # of |M x| |y|: rounding in float32
 

@@ -10,7 +10,8 @@ import astra
 import numpy as np
 from jaxtyping import Float
 
-from ctrecon.physics.geometry import Fan, Geometry, across
+from ctrecon.physics.fan import Fan
+from ctrecon.physics.geometry import Geometry, across
 
 
 def rays(geometry: Geometry, views: np.ndarray | None = None) -> Float[np.ndarray, "A 3 2"]:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ctrecon.errors import InputError
 from ctrecon.physics.astra_form import stack
-from ctrecon.physics.geometry import Fan, Geometry
+from ctrecon.physics.fan import Fan
+from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.projector import Projector
 
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn.functional import grid_sample
 
 from ctrecon.errors import InputError
-from ctrecon.physics.geometry import Fan, Geometry
+from ctrecon.physics.fan import Fan
+from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.redundancy import is_full_turn, ray_weights
 from ctrecon.shapes import Image, Sinogram
 

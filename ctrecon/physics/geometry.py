@@ -204,66 +204,7 @@ def _is(value: Any, kind: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
 
 
-@dataclass(frozen=True)
-class Parallel(Geometry):
-    """Parallel beam. Rays repeat, read backwards, after half a turn.
-
-    Example:
-        >>> Parallel(pixels=512, fov_m=0.36, views=50).shape
-        (50, 725)
-    """
-
-    arc_deg: ClassVar[float] = 180.0
-
-    def frames(self) -> Float[np.ndarray, "A P 2"]:
-        axis = _axes(self.angles_rad)[0]
-        foot = (self.offset_m - axis @ np.array(self.centre_m))[:, None] * axis
-        return np.stack([foot, self.bins * self.bin_m / 2 * axis], axis=1)
-
-    def _detector_m(self) -> float:
-        return math.sqrt(2) * self.fov_m
-
-
-@dataclass(frozen=True)
-class Fan(Geometry):
-    """Fan beam with a flat detector.
-
-    Attributes:
-        source_m: Distance from the source to the centre of rotation.
-        detector_m: Distance from the source to the detector.
-
-    Example:
-        >>> fan = Fan(pixels=64, fov_m=0.07, views=360, source_m=0.41, detector_m=0.55)
-        >>> len(fan.moves())
-        8
-    """
-
-    source_m: float = 0.5
-    detector_m: float = 1.0
-
-    arc_deg: ClassVar[float] = 360.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        reach = self.fov_m / math.sqrt(2) + math.hypot(*self.centre_m)
-        if not self.detector_m >= self.source_m > reach:
-            raise InputError(
-                f"geometry.source_m={self.source_m}, detector_m={self.detector_m}: expected a source outside the image's "
-                f"circumscribed circle ({reach:.4g} m) and a detector not before the centre of rotation"
-            )
-
-    def frames(self) -> Float[np.ndarray, "A P 2"]:
-        axis, depth = _axes(self.angles_rad)
-        source = -self.source_m * depth - np.array(self.centre_m)
-        return np.stack(
-            [source, source + self.detector_m * depth + self.offset_m * axis, self.bins * self.bin_m / 2 * axis], axis=1
-        )
-
-    def _detector_m(self) -> float:
-        return 2 * self.detector_m * math.tan(math.asin(min(1, self.fov_m / math.sqrt(2) / self.source_m)))
-
-
-def _axes(angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def axes(angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Detector axis e and direction of the central ray d of each view, (A, 2) each, as (row, column)."""
     axis = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     return axis, across(axis)

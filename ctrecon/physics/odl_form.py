@@ -13,7 +13,9 @@ import torch
 from odl.applications import tomo
 
 from ctrecon.errors import InputError
-from ctrecon.physics.geometry import Fan, Geometry, Parallel, across
+from ctrecon.physics.fan import Fan
+from ctrecon.physics.geometry import Geometry, across
+from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
 
 TOLERANCE = 1e-6  # of the image's side, by which ODL's rays may miss ours

@@ -42,7 +42,7 @@ class RayTransform(nn.Module):
 
     Example:
         >>> import torch
-        >>> from ctrecon.physics.geometry import Parallel
+        >>> from ctrecon.physics.parallel import Parallel
         >>> A = RayTransform(Parallel(pixels=32, fov_m=0.2, views=20))
         >>> A(torch.zeros(1, 1, 32, 32)).shape
         torch.Size([1, 1, 20, 46])

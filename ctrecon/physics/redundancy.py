@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ctrecon.errors import InputError
-from ctrecon.physics.geometry import Fan, Geometry
+from ctrecon.physics.fan import Fan
+from ctrecon.physics.geometry import Geometry
 
 GAP = 3.0  # times the median: a larger gap between views is missing data, which no view stands for
 

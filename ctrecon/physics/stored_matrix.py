@@ -15,8 +15,8 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from ctrecon.disk import cache
 from ctrecon.errors import InputError
-from ctrecon.physics import cache
 from ctrecon.physics.astra_form import plane
 from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.orbits import Orbits

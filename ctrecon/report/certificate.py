@@ -1,7 +1,7 @@
 """A certificate as a table."""
 
+from ctrecon.disk.table import as_markdown
 from ctrecon.guarantee.claim import Claim
-from ctrecon.report.table import as_markdown
 
 
 def as_text(claims: list[Claim]) -> str:

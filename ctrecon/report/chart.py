@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ctrecon.disk.atomic import replacing
 from ctrecon.evidence.bootstrap import Estimate
-from ctrecon.files.atomic import replacing
 
 COLOURS = (
     "#222222",

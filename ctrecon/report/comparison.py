@@ -3,16 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+from ctrecon.disk.atomic import write_text
+from ctrecon.disk.table import as_csv, as_markdown
 from ctrecon.evidence import scores
 from ctrecon.evidence.comparison import Comparison
-from ctrecon.files.atomic import write_text
-from ctrecon.files.table import as_csv
 from ctrecon.report import figures
 from ctrecon.report.chart import save
 from ctrecon.report.document import document
 from ctrecon.report.page import write_page
 from ctrecon.report.picture import pictures
-from ctrecon.report.table import as_markdown
 
 PAGE = "report.html"
 

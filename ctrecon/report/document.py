@@ -9,11 +9,11 @@ import numpy as np
 from ctrecon.evidence.comparison import Comparison
 from ctrecon.evidence.contestant import Contestant
 from ctrecon.evidence.efficiency import needed
-from ctrecon.measure import psnr, ssim
+from ctrecon.measure.metrics import psnr, ssim
 from ctrecon.report.chart import Chart
 from ctrecon.report.page import Page, Record, Scatter, Slide
 from ctrecon.report.picture import stories
-from ctrecon.run import CERTIFICATE, ENVIRONMENT
+from ctrecon.runs.run import CERTIFICATE, ENVIRONMENT
 
 COSTS = ("seconds_per_step", "seconds_per_image", "bytes_per_pair", "lr", "steps", "validation_psnr")
 

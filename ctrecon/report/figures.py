@@ -11,7 +11,7 @@ from ctrecon.evidence.comparison import Comparison
 from ctrecon.evidence.contestant import Contestant
 from ctrecon.evidence.efficiency import needed
 from ctrecon.report.chart import Chart
-from ctrecon.run import HISTORY, Run
+from ctrecon.runs.run import HISTORY, Run
 
 BESIDE = 1.05  # factor on a logarithmic axis between what would hide each other
 METRICS = {"psnr": ("PSNR in dB", 2), "ssim": ("SSIM", 3)}  # label and digits

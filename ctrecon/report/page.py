@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float
 from markupsafe import Markup
 
-from ctrecon.files.atomic import write_text
+from ctrecon.disk.atomic import write_text
 from ctrecon.report.chart import Chart
 
 ROOM = Path(__file__).parent

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from ctrecon.errors import InputError
 from ctrecon.evidence.comparison import Comparison
-from ctrecon.measure import psnr, ssim
-from ctrecon.run import EXAMPLES
+from ctrecon.measure.metrics import psnr, ssim
+from ctrecon.runs.run import EXAMPLES
 
 Picture = Float[np.ndarray, "H W"]
 

@@ -4,8 +4,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ctrecon.files.atomic import replacing, writable
-from ctrecon.physics.geometry import Fan, Geometry, across
+from ctrecon.disk.atomic import replacing, writable
+from ctrecon.physics.fan import Fan
+from ctrecon.physics.geometry import Geometry, across
 
 LEGEND = "square: image; dots: where the rays of each view come from; bar: detector of the first view, with its outer rays"
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille character, by row and column

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from ctrecon.run import HISTORY, Run
+from ctrecon.runs.run import HISTORY, Run
 
 RECIPES = {
     "paper": ["experiment=paper", "conv.channels=32", "fit.steps=5000", "fit.validate_every=250"],

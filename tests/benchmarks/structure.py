@@ -9,8 +9,8 @@ import time
 import numpy as np
 import torch
 
-from ctrecon.build import Experiment
-from ctrecon.configure import compose, plain
+from ctrecon.config.experiment import Experiment
+from ctrecon.config.words import compose, plain
 
 STRUCTURES = {
     "residual": ["field=residual"],

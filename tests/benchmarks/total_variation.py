@@ -18,11 +18,11 @@ from odl.applications import tomo
 from ctrecon.data.ellipses import Ellipses
 from ctrecon.data.scanner import Scanner
 from ctrecon.data.slices import Slices
-from ctrecon.measure import psnr
+from ctrecon.measure.metrics import psnr
 from ctrecon.physics.fbp import FilteredBackProjection
-from ctrecon.physics.geometry import Parallel
 from ctrecon.physics.noise import Poisson
 from ctrecon.physics.odl_form import space, to_odl
+from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
 from ctrecon.physics.total_variation import TotalVariation, unit_cells
 

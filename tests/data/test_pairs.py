@@ -9,7 +9,7 @@ from conftest import experiment, write_slices
 
 from ctrecon.data.augment import Pose
 from ctrecon.data.scanner import FINER, posed, resample, rotate
-from ctrecon.data.store import Store
+from ctrecon.disk.store import Store
 from ctrecon.errors import InputError
 
 

@@ -12,8 +12,8 @@ import torch
 import yaml
 
 from ctrecon.files.sinogram import read_sinogram, told_geometry
+from ctrecon.physics.fan import Fan
 from ctrecon.physics.fbp import FilteredBackProjection
-from ctrecon.physics.geometry import Fan
 
 ROOT = Path(__file__).parents[2]
 EFFECTIVE_MM = 0.2 * 410.66 / 553.74
@@ -67,7 +67,7 @@ def test_sinograms_and_their_geometry(script, tmp_path, write):
         assert "reference" not in file and "8041800" in file.attrs["source"]
         told = yaml.safe_load(file.attrs["geometry"])
     shipped = yaml.safe_load((ROOT / "conf" / "geometry" / "fan_htc2022.yaml").read_text())
-    assert told.pop("_target_") == shipped.pop("_target_") == "ctrecon.physics.geometry.Fan"
+    assert told.pop("_target_") == shipped.pop("_target_") == "ctrecon.physics.fan.Fan"
     ours, theirs = Fan(**told), Fan(**shipped)
     np.testing.assert_allclose(ours.frames(), theirs.frames(), atol=1e-9)
     assert ours.fov_m == pytest.approx(theirs.fov_m, rel=1e-6) and ours.shape == (721, 560)

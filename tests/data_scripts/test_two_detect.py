@@ -8,7 +8,7 @@ import tifffile
 import torch
 import yaml
 
-from ctrecon.physics.geometry import Fan
+from ctrecon.physics.fan import Fan
 from ctrecon.physics.ray import RayTransform
 
 VIEWS, BINS = 3600, 1912
@@ -72,7 +72,7 @@ def archive(tmp_path_factory):
 def geometry_of(path, **other):
     with h5py.File(path) as file:
         told = yaml.safe_load(file.attrs["geometry"])
-    assert told.pop("_target_") == "ctrecon.physics.geometry.Fan"
+    assert told.pop("_target_") == "ctrecon.physics.fan.Fan"
     return Fan(**told | other)
 
 

@@ -11,14 +11,14 @@ import torch
 from conftest import write_slices
 from skimage.io import imread, imsave
 
+from ctrecon.disk.atomic import replacing, writable
 from ctrecon.errors import InputError
 from ctrecon.files import image, sinogram
-from ctrecon.files.atomic import replacing, writable
 from ctrecon.physics.attenuation import to_hu
-from ctrecon.physics.geometry import Parallel
+from ctrecon.physics.parallel import Parallel
 
 GEOMETRY = Parallel(pixels=16, fov_m=0.2, views=6, bins=23)
-GEOMETRY_TEXT = "_target_: ctrecon.physics.geometry.Parallel\n"
+GEOMETRY_TEXT = "_target_: ctrecon.physics.parallel.Parallel\n"
 Y = np.random.default_rng(0).random((6, 23), dtype=np.float32)
 X = np.random.default_rng(1).random((16, 16), dtype=np.float32)
 

@@ -7,14 +7,14 @@ import torch
 from conftest import experiment, inside
 from torch.nn import functional
 
-from ctrecon.certify import certify
 from ctrecon.conv.activation import Activation
 from ctrecon.conv.norm import top_singular
+from ctrecon.guarantee.certificate import certify
 from ctrecon.guarantee.claim import Claim, worst
 from ctrecon.guarantee.search import activated, largest_growth, local_growth
 from ctrecon.ode.separable import Separable
 from ctrecon.ode.splitting import Leapfrog
-from ctrecon.run import CERTIFICATE, Run
+from ctrecon.runs.run import CERTIFICATE, Run
 
 FEW = ["geometry.pixels=16", "geometry.views=8", "model.iterations=2"]
 NONEXPANSIVE = ["field=gradient_flow", "block=nonexpansive", "block.time=10"]

@@ -9,12 +9,12 @@ from odl.applications import tomo
 from odl.functionals import GroupL1Norm, IndicatorNonnegativity, L2NormSquared, SeparableSum
 
 from ctrecon.errors import InputError
-from ctrecon.measure import psnr
+from ctrecon.measure.metrics import psnr
 from ctrecon.models.classical import FBP
 from ctrecon.models.least_squares import CGLS, SIRT, Tikhonov
 from ctrecon.models.tv import TV
-from ctrecon.physics.geometry import Parallel
 from ctrecon.physics.odl_form import space, to_odl
+from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
 from ctrecon.physics.stored_matrix import StoredMatrix
 from ctrecon.physics.total_variation import TotalVariation

@@ -7,7 +7,7 @@ import torch
 from conftest import experiment
 
 from ctrecon.errors import InputError
-from ctrecon.measure import equivariance_error
+from ctrecon.measure.metrics import equivariance_error
 from ctrecon.models.unrolled import Unrolled
 
 
@@ -123,8 +123,8 @@ def test_same_seed_same_model(conv):
     ("family", "count"), [("plain", 754_992), ("c4", 126_000), ("c2", 251_952), ("c8", 63_024), ("c1", 503_856)]
 )
 def test_paper_has_the_published_number_of_parameters(family, count):
-    from ctrecon.build import Experiment
-    from ctrecon.configure import compose, plain
+    from ctrecon.config.experiment import Experiment
+    from ctrecon.config.words import compose, plain
 
     m = Experiment(plain(compose(["experiment=paper", "geometry.pixels=16", f"conv={family}"]))).model()
     assert sum(p.numel() for p in m.parameters()) == count
@@ -132,8 +132,8 @@ def test_paper_has_the_published_number_of_parameters(family, count):
 
 def test_paper_is_the_published_iteration():
     """x, s <- P([x, A^T (A x - y), s]) from zero, the middle convolution starting at zero, nothing normalised or skipped."""
-    from ctrecon.build import Experiment
-    from ctrecon.configure import compose, plain
+    from ctrecon.config.experiment import Experiment
+    from ctrecon.config.words import compose, plain
 
     e = Experiment(plain(compose(["experiment=paper", "geometry.pixels=16", "conv=plain"])))
     m = e.model()

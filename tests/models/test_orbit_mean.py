@@ -5,7 +5,7 @@ import torch
 from conftest import experiment
 
 from ctrecon.errors import InputError
-from ctrecon.measure import equivariance_error
+from ctrecon.measure.metrics import equivariance_error
 from ctrecon.models.orbit_mean import OrbitMean
 
 

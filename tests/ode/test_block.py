@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import experiment
 
-from ctrecon.build import make
+from ctrecon.config.make import make
 from ctrecon.conv.convolution import Convolution
 from ctrecon.conv.norm import spectral_norm
 from ctrecon.errors import InputError
@@ -19,7 +19,9 @@ def build(integrator, field, *words, features="c4"):
     """A block whose filters and biases are drawn at random; None where the parts do not fit."""
     words = [f"integrator={integrator}", f"field={field}", f"conv={features}", *words]
     e = experiment(*words)
-    block = make(e.config["block"], integrator=make(e.config["integrator"]))(partial(make(e.config["field"]), e.family()))
+    block = make("block", e.config["block"], integrator=make("integrator", e.config["integrator"]))(
+        partial(make("field", e.config["field"]), e.family())
+    )
     for layer in block.modules():
         if isinstance(layer, Convolution):
             isotropic_(layer)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from conftest import experiment, field_of, state_of
 
-from ctrecon.build import make
+from ctrecon.config.make import make
 from ctrecon.conv.norm import spectral_norm
 from ctrecon.errors import InputError
 from ctrecon.ode.gradient_flow import GradientFlow
@@ -70,7 +70,7 @@ def test_energy_has_the_field_as_its_symplectic_gradient(field, features, activa
 
 
 def test_activations_integrate_to_themselves(activation):
-    s = make(experiment(f"activation={activation}").config["activation"])
+    s = make("activation", experiment(f"activation={activation}").config["activation"])
     z = torch.linspace(-30, 30, 2001, dtype=torch.float64)
     S = s.integral(z)
     np.testing.assert_allclose(torch.diff(S) / torch.diff(z), s((z[1:] + z[:-1]) / 2), atol=1e-2, rtol=1e-3)
@@ -107,7 +107,9 @@ def test_euler_step_is_nonexpansive_just_up_to_its_bound(conv, over):
 def test_second_order_leapfrog_is_the_recurrence():
     """z_(j+1) = 2 z_j - z_(j-1) - h^2 K^T s(K z_j + b), from rest."""
     e = experiment("field=second_order", "integrator=leapfrog", "block.steps=5", "block.time=0.5")
-    block = make(e.config["block"], integrator=make(e.config["integrator"]))(lambda: field_of("second_order", "c4")[1])
+    block = make("block", e.config["block"], integrator=make("integrator", e.config["integrator"]))(
+        lambda: field_of("second_order", "c4")[1]
+    )
     z, f, h = torch.randn(1, 16, 6, 6), block.field, 0.1
     before, now = z, z + h**2 / 2 * f.force(z)
     for _ in range(4):

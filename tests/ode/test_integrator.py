@@ -5,7 +5,7 @@ import pytest
 import torch
 from conftest import experiment, field_of, state_of
 
-from ctrecon.build import make
+from ctrecon.config.make import make
 from ctrecon.errors import InputError
 from ctrecon.ode.adaptive import Adaptive
 from ctrecon.ode.field import VectorField
@@ -29,7 +29,7 @@ class Swing(Potential):
 
 
 def build(integrator):
-    return make(experiment(f"integrator={integrator}").config["integrator"])
+    return make("integrator", experiment(f"integrator={integrator}").config["integrator"])
 
 
 def pendulum():

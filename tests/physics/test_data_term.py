@@ -3,14 +3,16 @@
 import torch
 from conftest import experiment
 
-from ctrecon.build import make
-from ctrecon.physics.geometry import Parallel
+from ctrecon.config.make import make
+from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
 
 
 def term(data_term, fov_m=0.2):
     return make(
-        experiment(f"data_term={data_term}").config["data_term"], ray=RayTransform(Parallel(pixels=24, fov_m=fov_m, views=12))
+        "data_term",
+        experiment(f"data_term={data_term}").config["data_term"],
+        ray=RayTransform(Parallel(pixels=24, fov_m=fov_m, views=12)),
     )
 
 

@@ -10,8 +10,9 @@ import torch
 from conftest import experiment
 
 from ctrecon.errors import InputError
+from ctrecon.physics.fan import Fan
 from ctrecon.physics.fbp import WINDOW, FilteredBackProjection
-from ctrecon.physics.geometry import Fan, Parallel
+from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
 from ctrecon.physics.redundancy import _short
 

@@ -8,8 +8,9 @@ import torch
 from conftest import experiment
 
 from ctrecon.errors import InputError
-from ctrecon.physics.geometry import Fan, Parallel
+from ctrecon.physics.fan import Fan
 from ctrecon.physics.matrix_free import MatrixFree
+from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
 
 PARALLEL = Parallel(pixels=32, fov_m=0.2, views=16)

@@ -9,8 +9,9 @@ import torch
 from odl.applications import tomo
 
 from ctrecon.errors import InputError
-from ctrecon.physics.geometry import Fan, Parallel
+from ctrecon.physics.fan import Fan
 from ctrecon.physics.odl_form import OdlOperator, from_odl, space, to_odl
+from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
 
 PARALLEL = Parallel(pixels=32, fov_m=0.2, views=16)

@@ -11,11 +11,12 @@ import torch
 from conftest import devices, experiment
 
 from ctrecon.errors import InputError
-from ctrecon.measure import transpose_defect
+from ctrecon.measure.metrics import transpose_defect
 from ctrecon.physics.auto import Auto
 from ctrecon.physics.cuda import Cuda
-from ctrecon.physics.geometry import Fan, Parallel
+from ctrecon.physics.fan import Fan
 from ctrecon.physics.matrix_free import MatrixFree
+from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
 from ctrecon.physics.stored_matrix import StoredMatrix, matrix_bytes
 
@@ -102,7 +103,7 @@ def test_only_one_pixel_of_each_orbit_is_stored():
 
 PEAK = """
 import torch
-from ctrecon.physics.geometry import Parallel
+from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
 from ctrecon.physics.stored_matrix import StoredMatrix
 

@@ -5,8 +5,8 @@ import torch
 from conftest import experiment
 
 from ctrecon.errors import InputError
-from ctrecon.measure import transpose_defect
-from ctrecon.physics.geometry import Parallel
+from ctrecon.measure.metrics import transpose_defect
+from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
 
 

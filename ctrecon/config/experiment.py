@@ -1,0 +1,160 @@
+"""Configuration -> the objects of an experiment."""
+
+import inspect
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from ctrecon.config.make import make, target
+from ctrecon.config.words import amend, compose, groups, plain, what_it_is
+from ctrecon.conv.family import ConvFamily
+from ctrecon.data.collection import Collection
+from ctrecon.data.examples import Examples
+from ctrecon.data.pairs import Pairs
+from ctrecon.data.scanner import Scanner
+from ctrecon.data.selection import Selection
+from ctrecon.data.sinogram_store import sinogram_store
+from ctrecon.errors import InputError
+from ctrecon.models.model import Model
+from ctrecon.physics.geometry import Geometry
+from ctrecon.physics.noise import Noise
+from ctrecon.physics.projector import Projector
+from ctrecon.physics.ray import RayTransform
+from ctrecon.runs.moved import current
+from ctrecon.runs.run import Run
+
+EXPERIMENT = (*(name for name in groups() if name != "experiment"), "seed")  # what a configuration has to have
+SELECTION = tuple(Selection.__dataclass_fields__)  # what of `data` says how many images are used
+
+
+class Experiment:
+    """The objects of one configuration, each made when first asked for.
+
+    Args:
+        config: Plain values, as `compose` or a run folder's config.yaml gives them.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        for name in EXPERIMENT:
+            if name not in config:
+                raise InputError(f"the configuration has no {name}: expected that of an experiment, as ctrecon train writes")
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """The scan."""
+        return make("geometry", self.config["geometry"])
+
+    @cached_property
+    def projector(self) -> Callable[[Geometry], Projector]:
+        """Makes what computes the ray transform of a geometry."""
+        return make("projector", self.config["projector"])
+
+    @cached_property
+    def noise(self) -> Noise:
+        """The measurement noise."""
+        return make("noise", self.config["noise"])
+
+    @cached_property
+    def fit(self):
+        """How the model is fitted."""
+        return make("fit", self.config["fit"])
+
+    @cached_property
+    def optimizer(self) -> Callable[[Model, float], torch.optim.Optimizer]:
+        """Makes the optimiser of a model and a learning rate."""
+        return make("optimizer", self.config["optimizer"])
+
+    @cached_property
+    def scanner(self) -> Scanner:
+        """Simulates pairs of truth and sinogram."""
+        return Scanner(self.geometry, self.noise, self.config["data"]["seed"], self.projector)
+
+    @cached_property
+    def collection(self) -> Collection:
+        """The images."""
+        return make("data", self._source)
+
+    @property
+    def _source(self) -> dict[str, Any]:
+        """What says where the images come from, and in which order."""
+        data = what_it_is({"data": self.config["data"]})["data"]
+        return {key: value for key, value in data.items() if key not in (*SELECTION, "noise")}
+
+    def pairs(self, split: str) -> Pairs:
+        """The pairs of a split."""
+        rows = Selection(**{key: self.config["data"][key] for key in SELECTION}).rows(self.collection, split)
+        store = sinogram_store(self._source, split, len(rows), self.scanner.ray.geometry, self.config["projector"])
+        return Pairs(self.collection, rows, self.scanner, store)
+
+    def examples(self) -> Examples:
+        """The training pairs in the order and the poses in which they are learned from."""
+        return Examples(
+            self.pairs("train"), make("augment", self.config["augment"]), self.config["data"]["noise"], self.config["seed"]
+        )
+
+    def model(self) -> Model:
+        """The model with freshly drawn parameters, a function of the configuration and its seed alone."""
+        wanted = inspect.signature(target("model", self.config["model"])).parameters
+        torch.manual_seed(self.config["seed"])
+        parts = {name: part() for name, part in self._parts().items() if name in wanted}
+        return make("model", self.config["model"], **parts)
+
+    def _parts(self) -> dict[str, Any]:
+        config = self.config
+        return {
+            "geometry": lambda: self.geometry,
+            "ray": lambda: self.ray,
+            "term": lambda: make("data_term", config["data_term"], ray=self.ray),
+            "start": lambda: make("start", config["start"], geometry=self.geometry),
+            "family": self.family,
+            "cell": lambda: make("cell", config["cell"]),
+            "field": lambda: make("field", config["field"]),
+            "block": lambda: make("block", config["block"], integrator=make("integrator", config["integrator"])),
+            "initialisation": lambda: make("initialisation", config["initialisation"]),
+        }
+
+    def family(self) -> ConvFamily:
+        """What a feature is."""
+        activation = make("activation", self.config["activation"])
+        return make(
+            "conv", self.config["conv"], activation=make("normalisation", self.config["normalisation"], activation=activation)
+        )
+
+    @cached_property
+    def ray(self) -> RayTransform:
+        """The ray transform on the reconstruction's grid."""
+        return RayTransform(self.geometry, self.projector)
+
+
+def read_geometry(where: Path, text: str) -> dict[str, Any]:
+    """The configuration of a geometry from YAML text. Raises InputError where it is none."""
+    try:
+        node = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: not readable YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(node, dict) or "_target_" not in node:
+        raise InputError(
+            f"{where}: no geometry in the form of conf/geometry; expected one, with its _target_, or another file name"
+        )
+    node = current(node)
+    make("geometry", node)
+    return node
+
+
+def experiment_of(run: str | None, words: list[str]) -> Experiment:
+    """The experiment of a run folder, or of conf/train.yaml, changed by words."""
+    return Experiment(amend(Run(run).config(), words) if run else plain(compose(words)))
+
+
+def model_of(run: str | None, words: list[str]) -> tuple[Experiment, Model]:
+    """The experiment and its model: with the run's weights, or, without a run, freshly drawn."""
+    experiment = experiment_of(run, words)
+    model = experiment.model()
+    if run:
+        Run(run).load_weights(model)
+    return experiment, model

@@ -1,0 +1,29 @@
+"""Tables as text: comma-separated values for programs, Markdown for people."""
+
+import csv
+import io
+from typing import Any
+
+
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    """The rows under the keys of all of them; what is None or not there stays empty.
+
+    Example:
+        >>> as_csv([{"run": "c4", "gain": 0.2}, {"run": "fbp", "seeds": 1}])
+        'run,gain,seeds\\nc4,0.2,\\nfbp,,1\\n'
+    """
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def as_markdown(table: list[dict[str, str]]) -> str:
+    """A Markdown table, its columns aligned so that it reads as plain text too."""
+    lines = [list(table[0]), *(list(row.values()) for row in table)]
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    )

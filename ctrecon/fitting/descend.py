@@ -1,0 +1,236 @@
+"""Fit a model: one loop that reads in one sitting.
+
+Every batch is a function of (seed, step), nothing is drawn while training, and the state is kept at each validation, so that
+training killed at any moment and started again ends with the same weights, bit for bit on a CPU.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+from torch.nn.functional import mse_loss
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from ctrecon.data.examples import Examples
+from ctrecon.data.pairs import Pairs
+from ctrecon.errors import InputError
+from ctrecon.fitting.fit import Fit
+from ctrecon.fitting.validate import validate
+from ctrecon.machine.interrupt import STOPPED, deaf, listening
+from ctrecon.ode.block import Block
+from ctrecon.optimizer.average import Average
+from ctrecon.runs.run import HISTORY, Run
+
+
+@dataclass
+class Progress:
+    """How far a training is.
+
+    Attributes:
+        step: Steps done.
+        seconds: They took, validations included.
+        best: Best validation PSNR.
+        stale: Validations since it.
+        losses: Of the steps since the last validation.
+        history: A row a validation.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    best: float = -math.inf
+    stale: int = 0
+    losses: list[float | torch.Tensor] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def descend(
+    fabric: Fabric,
+    run: Run,
+    model: nn.Module,
+    fit: Fit,
+    optimizer: Callable[[nn.Module, float], torch.optim.Optimizer],
+    training: Examples,
+    validation: Pairs,
+    workers: int = 0,
+) -> None:
+    """Fit the model and leave the best weights by validation PSNR in the run folder, resuming what is there.
+
+    Args:
+        fabric: Where: its devices share the pairs of a step.
+        run: The folder.
+        model: The model, freshly drawn.
+        fit: For how long and how fast.
+        optimizer: Makes the optimiser of a model and a learning rate.
+        training: What to learn from.
+        validation: Pairs to choose the best weights by.
+        workers: Processes that load pairs; 0: this one.
+
+    Raises:
+        InputError: The fit does not suit the model or the devices, or the loss is not finite.
+        SystemExit: With status STOPPED, the state being kept, where a signal asked for it.
+    """
+    varying = _varying(model, fit)
+    parameters = list(model.to(fabric.device).parameters())
+    if not parameters:
+        row = {"step": 0, "seconds": 0.0, "loss": math.nan} | validate(fabric, model, validation)
+        run.finish(model, [row], row["psnr"])
+        fabric.print(f"{run.path}: nothing to fit, this model has no parameters")
+        return
+    descent, average = optimizer(model, fit.lr), Average(parameters, fit.average)
+    now = _resume(run, model, descent, average)
+    fabric.print(f"{run.path}: resuming at step {now.step} of {fit.steps}" if now.step else f"{run.path}: {fit.steps} steps")
+    network, stepping = fabric.setup(model, descent)
+    batches = iter(_loader(training, fit, now.step, fabric, workers))
+    began = time.perf_counter() - now.seconds
+    model.train()
+    # disable=None: no bar where nobody looks; the lines below tell the same.
+    bar = tqdm(total=fit.steps, initial=now.step, desc=str(run.path), unit="step", disable=True if fabric.global_rank else None)
+    with bar, listening() as interrupted:
+        while now.step < fit.steps and now.stale < (fit.patience or math.inf):
+            for group in descent.param_groups:
+                group["lr"] = fit.rate(now.step)
+            stepping.zero_grad()
+            losses = []
+            for part in range(fit.passes):
+                x, y = (t.to(fabric.device, non_blocking=True) for t in next(batches))
+                with fabric.no_backward_sync(network, enabled=part + 1 < fit.passes):
+                    error = 0.5 * mse_loss(network(y), x) / fit.passes
+                    if varying:
+                        error = error + fit.time_regularisation * sum(block.roughness() for block in varying) / fit.passes
+                    fabric.backward(error)
+                losses.append(error.detach())
+            if fit.clip:
+                fabric.clip_gradients(network, stepping, max_norm=fit.clip)
+            stepping.step()
+            average.update()
+            now.step, now.seconds = now.step + 1, time.perf_counter() - began
+            now.losses.append(sum(losses))
+            bar.update()
+            stop = _any(fabric, interrupted())
+            if now.step % fit.validate_every == 0 or now.step == fit.steps:
+                with average.in_place():
+                    _validated(fabric, run, model, validation, now)
+                model.train()
+                fabric.log_dict(now.history[-1], now.step)
+                if fabric.is_global_zero:
+                    bar.write(_line(run, fit, now))
+            elif not stop:
+                continue
+            now.losses = [float(loss) for loss in now.losses]  # only here, so that the device is not waited for at each step
+            if fabric.is_global_zero:
+                state = {"parameters": [p.detach().cpu() for p in parameters], "buffers": buffers(model)}
+                run.save_state(asdict(now) | state | {"optimizer": descent.state_dict(), "average": average.state()})
+            fabric.barrier()
+            if stop and now.step < fit.steps:
+                if fabric.is_global_zero:
+                    run.report("stopped", step=now.step)
+                fabric.print(f"{run.path}: stopped at step {now.step} of {fit.steps}, as a signal asked; the same command goes on")
+                raise SystemExit(STOPPED)
+    if fabric.is_global_zero:
+        run.report("done")
+        fabric.print(f"{run.path}: done, best validation {now.best:.2f} dB")
+
+
+def _varying(model: nn.Module, fit: Fit) -> list[Block]:
+    """The blocks whose weights' change over time is penalised."""
+    if not fit.time_regularisation:
+        return []
+    varying = [m for m in model.modules() if isinstance(m, Block) and len(m.fields) > 1]
+    if not varying:
+        raise InputError(
+            f"fit.time_regularisation={fit.time_regularisation}: no block has weights that change over time: say block.shared=false and "
+            "block.steps of at least 2"
+        )
+    return varying
+
+
+def _loader(training: Examples, fit: Fit, first: int, fabric: Fabric, workers: int) -> DataLoader:
+    """The pairs of this process, part by part. Raises InputError where a batch does not divide into them."""
+    rank, share = fabric.global_rank, fabric.world_size
+    if fit.batch % (share * fit.passes):
+        raise InputError(f"fit.batch={fit.batch}: expected a multiple of {share} devices x fit.passes={fit.passes}")
+
+    def parts() -> Iterator[list[int]]:
+        for step in range(first, fit.steps):
+            mine = range(step * fit.batch + rank, (step + 1) * fit.batch, share)
+            yield from (list(mine[part :: fit.passes]) for part in range(fit.passes))
+
+    return DataLoader(
+        training,
+        batch_sampler=parts(),
+        collate_fn=_stack,
+        num_workers=workers,
+        worker_init_fn=deaf,
+        pin_memory=fabric.device.type == "cuda",
+    )
+
+
+def _stack(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, ...]:
+    return tuple(torch.cat(column) for column in zip(*pairs, strict=True))
+
+
+def _any(fabric: Fabric, flag: bool) -> bool:
+    """Whether the flag is set in any process: all stop together."""
+    if fabric.world_size == 1:
+        return flag
+    return fabric.all_reduce(torch.tensor(float(flag), device=fabric.device), reduce_op="max").item() > 0
+
+
+def _validated(fabric: Fabric, run: Run, model: nn.Module, pairs: Pairs, now: Progress) -> None:
+    """Measure the model, tell the run, and keep the weights if they are the best."""
+    loss = fabric.all_reduce(torch.tensor(np.mean([float(loss) for loss in now.losses]), device=fabric.device)).item()
+    if not math.isfinite(loss):
+        raise InputError(f"the loss is {loss} at step {now.step}; expected a finite one: lower fit.lr")
+    scores = validate(fabric, model, pairs)
+    now.history.append({"step": now.step, "seconds": now.seconds, "loss": loss} | scores)
+    now.losses, now.stale = [], now.stale + 1
+    better = scores["psnr"] > now.best
+    if better:
+        now.best, now.stale = scores["psnr"], 0
+    if fabric.is_global_zero:
+        run.write_rows(HISTORY, now.history)
+        run.report("running", step=now.step, best=now.best)
+        if better:
+            run.save_weights(model)
+
+
+def _line(run: Run, fit: Fit, now: Progress) -> str:
+    row, left = now.history[-1], now.seconds / now.step * (fit.steps - now.step)
+    return (
+        f"{run.path}  step {now.step}/{fit.steps}  loss {row['loss']:.3e}  validation {row['psnr']:.2f} dB, SSIM {row['ssim']:.3f}"
+        f"  {left:.0f} s left"
+    )
+
+
+def _resume(run: Run, model: nn.Module, descent: torch.optim.Optimizer, average: Average) -> Progress:
+    """How far the run was, with model, optimiser and average as they were then."""
+    state = run.load_state()
+    if state is None:
+        return Progress()
+    for parameter, kept in zip(model.parameters(), state.pop("parameters"), strict=True):
+        parameter.data.copy_(kept)
+    set_buffers(model, state.pop("buffers"))
+    descent.load_state_dict(state.pop("optimizer"))
+    average.resume(state.pop("average"))
+    return Progress(**state)
+
+
+def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
+    """What a model carries from step to step beside its parameters, such as the directions of its norms."""
+    parameters = dict(model.named_parameters())
+    return {name: value.cpu() for name, value in model.state_dict().items() if name not in parameters}
+
+
+def set_buffers(model: nn.Module, kept: dict[str, torch.Tensor]) -> None:
+    """Put them back, whatever their shape."""
+    for name, value in kept.items():
+        owner, _, leaf = name.rpartition(".")
+        module = model.get_submodule(owner)
+        setattr(module, leaf, value.to(getattr(module, leaf).device))

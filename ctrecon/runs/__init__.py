@@ -1,0 +1,1 @@
+"""Run folders: what a training leaves, and what was measured of it."""

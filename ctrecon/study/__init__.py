@@ -1,0 +1,1 @@
+"""Which trainings and measurements a figure needs."""

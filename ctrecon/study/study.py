@@ -1,0 +1,148 @@
+"""A study: the runs that a figure shows, in the order in which they are made.
+
+1. The race: each contestant at each size learns with every rate of a small grid, from the first seed.
+2. The rate with the best validation PSNR is taken, and the other seeds learn with it.
+3. All of these, and the classical references, are measured on the test images.
+
+What is done is read from run folders, so that a study goes on wherever it was stopped, and figures share their runs.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from ctrecon.errors import InputError
+from ctrecon.runs.run import SUMMARY, Run
+
+Size = int | str  # of the training set; "all"
+NOT_LEARNED = ("geometry", "projector", "noise", "data", "device")  # what words about them say holds for classical models too
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training, and where its measurements go.
+
+    Attributes:
+        contestant: Whose.
+        run: The run folder.
+        words: Of the training.
+        results: The folder of the measurements.
+        size: Training images; None: it does not learn, and so for `rate`.
+        rate: Learning rate.
+    """
+
+    contestant: str
+    run: Run
+    words: list[str]
+    results: Run
+    size: Size | None = None
+    rate: float | None = None
+
+
+class Study:
+    """The runs of a figure.
+
+    Args:
+        figure: The figure's name.
+        plan: As `plan_of` gives it.
+        folder: Where the run folders go.
+        words: Of every training, after the profile's.
+
+    Raises:
+        InputError: A contestant is unknown.
+    """
+
+    def __init__(self, figure: str, plan: dict[str, Any], folder: Path, words: list[str]) -> None:
+        profile, own, known = plan["profile"], plan.get("words", []), plan["known"]
+        self.folder = folder / figure if own else folder  # trainings of the same name that no other figure has
+        self.words = [*profile["words"], f"conv.channels={profile['width']}", *own, *words]
+        self.sizes: list[Size] = plan["sizes"]
+        self.seeds: list[int] = plan["seeds"]
+        self.rates: list[float] = plan["rates"]
+        self.turns: list[int | float] = plan["turns"]
+        self.where = "" if plan["turns"] == profile["turns"] else figure  # measurements that no other figure has
+        self.contestants: list[str] = plan["contestants"]
+        for name in self.contestants:
+            if not any(name in kind for kind in known.values()):
+                raise InputError(f"contestant {name}: expected one of {', '.join(n for kind in known.values() for n in kind)}")
+        self.trained, self.averaged, self.classical = (
+            {name: kind[name] for name in self.contestants if name in kind}
+            for kind in map(known.get, ("trained", "averaged", "classical"))
+        )
+        self.trained |= {name: known["trained"][name] for name in self.averaged.values()}
+
+    def fit_to(self, images: Sequence[int], endless: bool) -> None:
+        """Leave out the sizes that a collection does not have; where that leaves none, take all its images."""
+        there = [size for size in self.sizes if size != "all" and size <= len(images)]
+        whole = "all" in self.sizes and not endless and len(images) not in there
+        self.sizes = [*there, *["all"] * (whole or not there)]
+
+    def race(self) -> list[Job]:
+        """The first trainings: every rate, the first seed."""
+        return [self._job(*entry, self.seeds[0]) for entry in product(self.trained, self.sizes, self.rates)]
+
+    def learned(self) -> list[Job]:
+        """The trainings that are measured: the best rate, every seed; then the classical models."""
+        chosen = [self._job(name, size, self.rate(name, size), seed) for name, size, seed in self._each(self.trained)]
+        scan = [word for word in self.words if word.split("=")[0].split(".")[0] in NOT_LEARNED]
+        for name, words in self.classical.items():
+            run = Run(self.folder / name / "0")
+            chosen.append(Job(name, run, [*scan, *words, _folder(run)], self._results(run)))
+        return chosen
+
+    def averages(self) -> list[Job]:
+        """The trainings whose average over turns is measured."""
+        return [self._averaged(name, size, seed) for name, size, seed in self._each(self.averaged)]
+
+    def rate(self, name: str, size: Size) -> float:
+        """The rate with the best validation PSNR at the first seed. Raises InputError where no training of the race came to its end."""
+        runs = {rate: self._job(name, size, rate, self.seeds[0]).run for rate in self.rates}
+        best = {rate: run.status()["best"] for rate, run in runs.items() if run.done()}
+        if not best:
+            raise InputError(f"{next(iter(runs.values())).path}: failed, and so did the other rates: see ctrecon status")
+        return max(best, key=best.__getitem__)
+
+    def rates_tried(self) -> list[dict[str, Any]]:
+        """What the race decided: a row a contestant, size and rate."""
+        return [self._tried(job, job.run.status()) for job in self.race()]
+
+    def _tried(self, job: Job, told: dict[str, Any]) -> dict[str, Any]:
+        chosen = int(job.rate == self.rate(job.contestant, job.size))
+        tried = {"run": job.contestant, "images": told["images"], "rate": job.rate, "validation_psnr": told["best"]}
+        return tried | {"state": told["state"], "chosen": chosen}
+
+    def entries(self) -> Iterator[tuple[str, list[Run]]]:
+        """All that the figure shows: a name and its measurements, one a seed."""
+        jobs = [*self.learned(), *self.averages()]
+        for name in self.contestants:
+            mine = [job for job in jobs if job.contestant == name]
+            for folder in dict.fromkeys(job.run.path.parent for job in mine):
+                yield name, [job.results for job in mine if job.run.path.parent == folder]
+
+    def _each(self, names: dict[str, Any]) -> Iterator[tuple[str, Size, int]]:
+        return product(names, self.sizes, self.seeds)
+
+    def _job(self, name: str, size: Size, rate: float, seed: int) -> Job:
+        run = Run(self.folder / f"{name}-train_size{size}-lr{rate:g}" / str(seed))
+        learned = [f"data.train_size={'null' if size == 'all' else size}", f"fit.lr={rate}", f"seed={seed}", _folder(run)]
+        return Job(name, run, [*self.words, *self.trained[name], *learned], self._results(run), size, rate)
+
+    def _averaged(self, name: str, size: Size, seed: int) -> Job:
+        of = self.averaged[name]
+        job = self._job(of, size, self.rate(of, size), seed)
+        return replace(job, contestant=name, results=self._results(Run(job.run / "averaged")))
+
+    def _results(self, run: Run) -> Run:
+        return Run(run / self.where)
+
+
+def measured(results: Run, turns: list[int | float]) -> bool:
+    """Whether a folder has the metrics of a model at these turns."""
+    return (results / SUMMARY).is_file() and results.read_json(SUMMARY)["test"]["turns"] == turns
+
+
+def _folder(run: Run) -> str:
+    escaped = str(run.path).replace("\\", "\\\\").replace("'", "\\'")
+    return f"run_dir='{escaped}'"
