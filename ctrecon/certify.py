@@ -9,7 +9,7 @@ from ctrecon.guarantee.certificate import certify
 from ctrecon.guarantee.claim import Claim
 from ctrecon.machine.device import pick_device
 from ctrecon.report.certificate import as_text
-from ctrecon.runs.run import Run
+from ctrecon.runs.results import Results
 
 
 def main(words: list[str]) -> None:
@@ -32,6 +32,6 @@ def certify_run(path: str, words: list[str], image: int, out: str | None, device
     pairs = experiment.pairs("test")
     if not 0 <= image < len(pairs):
         raise InputError(f"image={image}: expected one of the {len(pairs)} test images, 0 to {len(pairs) - 1}")
-    results = Run(out or path)
+    results = Results(out or path)
     with results.claimed():
         return certify(model, experiment.ray, *pairs.pair(image), results, place)

@@ -14,6 +14,7 @@ from ctrecon.measure.cost import bytes_for_backward
 from ctrecon.measure.evaluation import evaluate, seconds_per_step
 from ctrecon.models.orbit_mean import OrbitMean
 from ctrecon.models.tuned import Tuned
+from ctrecon.runs.results import Results
 from ctrecon.runs.run import Run
 
 TEST_SET = ("geometry", "noise", "data")  # the configuration that says what a model was measured on
@@ -62,7 +63,7 @@ def evaluate_run(
         "bytes_per_pair": bytes_for_backward(model, pairs.pair(0)[1]),
         "test": test | {"turns": turns, "images": len(pairs)},
     }
-    results = Run(out or path)
+    results = Results(out or path)
     with results.claimed():
         summary = evaluate(model, pairs, turns, results, identity, place)
         return summary, certify_model(model, experiment.ray, *pairs.pair(0), results, place) if certificate else []

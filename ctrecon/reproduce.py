@@ -15,11 +15,10 @@ from ctrecon.disk.table import as_csv
 from ctrecon.errors import InputError
 from ctrecon.evaluate import evaluate_run
 from ctrecon.evidence.comparison import Comparison
-from ctrecon.evidence.contestant import of_runs
+from ctrecon.evidence.contestant import of_results
 from ctrecon.fitting.launch import run_of
 from ctrecon.fitting.sweep import attempt
 from ctrecon.report.comparison import write
-from ctrecon.runs.run import Run
 from ctrecon.study.study import Job, Study, measured
 
 RATES = "rates.csv"  # what the race decided
@@ -58,7 +57,7 @@ def reproduce(figure: str, profile: str, runs: str | None, out: str | None, word
     collection = Experiment(plain(compose(study.words))).collection
     study.fit_to(collection.rows("train"), collection.endless)
     train_and_measure(study, launcher)
-    comparison = Comparison([of_runs(results, name) for name, results in study.entries()])
+    comparison = Comparison([of_results(results, name) for name, results in study.entries()])
     target = Path(out) if out else folder / f"figure_{figure}"
     write_text(target / RATES, as_csv(study.rates_tried()))
     return write(comparison, target, plan["title"], plan["draw"], plan["profile"]["size"])
@@ -91,6 +90,6 @@ def _measure(values: dict[str, Any], turns: list[int | float], where: str, avera
     attempt(values)
     run = run_of(values)
     if run.done():
-        results = Run(run / ("averaged" if averaged else "") / where)
+        results = run / ("averaged" if averaged else "") / where
         certificate = values["seed"] == 0 and not where and not averaged
-        evaluate_run(str(run.path), [], turns, str(results.path), values["device"], certificate, averaged=averaged)
+        evaluate_run(str(run.path), [], turns, str(results), values["device"], certificate, averaged=averaged)

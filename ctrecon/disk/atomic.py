@@ -31,10 +31,15 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
+    """Write a file, whole or not at all, by Python's own write: a full disk is an OSError, which libraries may swallow."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_bytes(path, text.encode())
 
 
 def writable(path: str, suffixes: tuple[str, ...]) -> Path:

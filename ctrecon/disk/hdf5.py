@@ -1,8 +1,10 @@
-"""Opening HDF5 files of others: errors in one line."""
+"""Reading HDF5 files of others, errors in one line, and writing our own."""
 
+import io
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from ctrecon.errors import InputError
 
@@ -34,3 +36,12 @@ def _datasets(file: h5py.File) -> list[str]:
     names: list[str] = []
     file.visititems(lambda name, node: names.append(name) if isinstance(node, h5py.Dataset) else None)
     return names
+
+
+def as_hdf5(arrays: dict[str, np.ndarray]) -> bytes:
+    """An HDF5 file with these data sets, to be written to the disk by Python: h5py swallows the error of a full one."""
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+    return content.getvalue()

@@ -2,11 +2,12 @@
 
 import csv
 import io
+import math
 from typing import Any
 
 
 def as_csv(rows: list[dict[str, Any]]) -> str:
-    """The rows under the keys of all of them; what is None or not there stays empty.
+    """The rows under the keys of all of them; what is None, not a number or not there stays empty, and a text stays on its line.
 
     Example:
         >>> as_csv([{"run": "c4", "gain": 0.2}, {"run": "fbp", "seeds": 1}])
@@ -15,8 +16,24 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def from_csv(text: str) -> list[dict[str, str]]:
+    """The rows of comma-separated values, by the keys of the first line. A cell may hold any character, line separators too.
+
+    Example:
+        >>> from_csv("run,gain\\nc4,0.2\\n")
+        [{'run': 'c4', 'gain': '0.2'}]
+    """
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float) and math.isnan(value):
+        return ""
+    return value.replace("\r", " ") if isinstance(value, str) else value  # which the csv module writes but does not read
 
 
 def as_markdown(table: list[dict[str, str]]) -> str:

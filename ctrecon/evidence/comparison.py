@@ -115,6 +115,8 @@ class Comparison:
         patients, seeds = one.patients(self.turns[0]), one.seeds
         over = f"95 % intervals over {len(patients)} images of {len(set(patients))} patients and {seeds} seed{'s' * (seeds > 1)}"
         caution = ", so that how training varies is not in them" if seeds == 1 and one.facts[0]["parameters"] else ""
+        if one.undefined:
+            caution += f"; {one.undefined} measurements of constant images, which have no PSNR, left out"
         size = f" from {one.size} images" if one.size and len(self.sizes) > 1 else ""
         clauses = "; ".join(self._clause(one, turn) for turn in self.turns)
         return f"{one.name}{size} against {self.names[0]}: {clauses} ({over}{caution})."
@@ -144,4 +146,4 @@ def _found(gain: Estimate) -> str:
 
 
 def _where(contestant: Contestant) -> Path:
-    return contestant.runs[0].path if contestant.runs else Path(contestant.name)
+    return contestant.results[0].path if contestant.results else Path(contestant.name)

@@ -1,5 +1,6 @@
 """A contestant: the runs of one name and training size, one a seed, as numbers."""
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,12 @@ import numpy as np
 from jaxtyping import Float
 
 from ctrecon.errors import InputError
-from ctrecon.runs.moved import current
-from ctrecon.runs.run import CONFIG, METRICS, SUMMARY, Run
+from ctrecon.runs.results import METRICS, SUMMARY, Results
+from ctrecon.runs.run import CONFIG
 
 METRIC_NAMES = {"psnr": 3, "ssim": 4}  # by the default definition; digits that are kept, far below what seeds and patients vary by
 SWEPT = re.compile(r"-(train_size|lr)(all|null|[\d.]+(e-?\d+)?)")  # what a sweep adds to a name and the facts say too
-SETTING = ("default_definition", "definitions", "test")  # what has to be the same to compare
+SETTING = ("default_definition", "definitions", "test", "undefined")  # what was measured, and how
 Where = tuple[str, str, str]  # image, patient, turn
 
 
@@ -29,7 +30,7 @@ class Contestant:
         values: values[metric][run, k]: of measurement k.
         facts: Of each run: seed, lr, steps, parameters, seconds_per_step, seconds_per_image, bytes_per_pair, validation_psnr.
         setting: What it was measured on, and by which definitions.
-        runs: The run folders; none where it was read from a table.
+        results: The folders with the measurements of each run; none where it was read from a table.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Contestant:
     values: dict[str, Float[np.ndarray, "runs rows"]]
     facts: list[dict[str, Any]]
     setting: dict[str, Any]
-    runs: list[Run]
+    results: list[Results]
 
     @property
     def turns(self) -> list[str]:
@@ -58,46 +59,64 @@ class Contestant:
         return [patient for _, patient, at in self.rows if at == turn]
 
     @property
+    def undefined(self) -> int:
+        """How many measurements are left out, because the truth is constant and has no PSNR."""
+        return (self.setting.get("undefined") or {}).get("psnr", 0)
+
+    @property
     def seeds(self) -> int:
         """How many runs there are."""
         return len(self.facts)
 
 
-def of_runs(runs: list[Run], name: str) -> Contestant:
-    """The contestant of evaluated runs.
+def of_results(results: list[Results], name: str) -> Contestant:
+    """The contestant of evaluated runs, without the images whose metrics are undefined.
 
     Raises:
         InputError: A run is not evaluated, or the runs were not measured alike or learned from different numbers of images.
     """
-    summaries, tables = [run.read_json(SUMMARY) for run in runs], [run.read_rows(METRICS) for run in runs]
-    settings = [{key: current(summary.get(key)) for key in SETTING} for summary in summaries]
+    summaries = [one.summary() for one in results]
+    settings = [{key: summary.get(key) for key in SETTING} for summary in summaries]
+    tables = [_defined(one) for one in results]
     rows = [[(row["image"], row["patient"], row["turn"]) for row in table] for table in tables]
-    facts = [_facts(summary, run.path.name) for run, summary in zip(runs, summaries, strict=True)]
+    facts = [_facts(summary, one.path.name) for one, summary in zip(results, summaries, strict=True)]
     sizes = [fact.pop("images", None) for fact in facts]
-    for run, setting, listed, size in zip(runs, settings, rows, sizes, strict=True):
-        same_setting(run.path, setting, runs[0].path, settings[0])
+    for one, setting, listed, size in zip(results, settings, rows, sizes, strict=True):
+        same_setting(one.path, setting, results[0].path, settings[0])
         if listed != rows[0]:
-            raise InputError(f"{run.path} and {runs[0].path} list different test images: evaluate both again")
+            raise InputError(f"{one.path} and {results[0].path} list different test images: evaluate both again")
         if size != sizes[0]:
-            raise InputError(f"{run.path} learned from {size} images, {runs[0].path} from {sizes[0]}: name them one by one")
+            raise InputError(f"{one.path} learned from {size} images, {results[0].path} from {sizes[0]}: name them one by one")
     # Rounded here, so that what is computed from published tables is what was computed from run folders.
     values = {
         name: np.array([[round(float(row[name]), digits) for row in table] for table in tables])
         for name, digits in METRIC_NAMES.items()
     }
-    return Contestant(name, sizes[0], rows[0], values, facts, settings[0], runs)
+    return Contestant(name, sizes[0], rows[0], values, facts, settings[0], results)
+
+
+def _defined(results: Results) -> list[dict[str, str]]:
+    """The rows that have every metric. Raises InputError where there is none, or one is no finite number."""
+    try:
+        rows = [row for row in results.rows() if all(row[name] for name in METRIC_NAMES)]
+        finite = all(math.isfinite(float(row[name])) and row["image"] and row["turn"] for row in rows for name in METRIC_NAMES)
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{results / METRICS}: damaged ({error}); {results.cure}") from None
+    if not rows or not finite:
+        raise InputError(f"{results / METRICS}: {'not finite' if rows else 'no image has a PSNR'}; {results.cure}")
+    return rows
 
 
 def at_path(path: Path) -> Contestant:
-    """The contestant of runs/NAME (all its seeds) or of one run folder. Raises InputError as `of_runs`, or where there is no run."""
+    """The contestant of runs/NAME (all its seeds) or of one run folder. Raises InputError as `of_results`, or where there is no run."""
     if not path.is_dir():
         raise InputError(f"{path}: no such folder; expected runs/NAME or runs/NAME/SEED")
     if _is_run(path):
-        return of_runs([Run(path)], f"{Run(path).name}/{path.resolve().name}")
-    runs = [Run(inside) for inside in sorted(path.iterdir()) if _is_run(inside)]
-    if not runs:
+        return of_results([Results(path)], f"{path.resolve().parent.name}/{path.resolve().name}")
+    found = [Results(inside) for inside in sorted(path.iterdir()) if _is_run(inside)]
+    if not found:
         raise InputError(f"{path}: no run in this folder; expected runs/NAME or runs/NAME/SEED")
-    return of_runs(runs, path.resolve().name)
+    return of_results(found, path.resolve().name)
 
 
 def short(name: str) -> str:

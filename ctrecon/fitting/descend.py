@@ -22,11 +22,11 @@ from ctrecon.data.examples import Examples
 from ctrecon.data.pairs import Pairs
 from ctrecon.errors import InputError
 from ctrecon.fitting.fit import Fit
-from ctrecon.fitting.validate import validate
+from ctrecon.fitting.validate import left_out_line, validate
 from ctrecon.machine.interrupt import STOPPED, deaf, listening
 from ctrecon.ode.block import Block
 from ctrecon.optimizer.average import Average
-from ctrecon.runs.run import HISTORY, Run
+from ctrecon.runs.run import HISTORY, WEIGHTS, Run
 
 
 @dataclass
@@ -79,7 +79,7 @@ def descend(
     varying = _varying(model, fit)
     parameters = list(model.to(fabric.device).parameters())
     if not parameters:
-        row = {"step": 0, "seconds": 0.0, "loss": math.nan} | validate(fabric, model, validation)
+        row = {"step": 0, "seconds": 0.0, "loss": math.nan} | validate(fabric, model, validation)[0]
         run.finish(model, [row], row["psnr"])
         fabric.print(f"{run.path}: nothing to fit, this model has no parameters")
         return
@@ -188,7 +188,9 @@ def _validated(fabric: Fabric, run: Run, model: nn.Module, pairs: Pairs, now: Pr
     loss = fabric.all_reduce(torch.tensor(np.mean([float(loss) for loss in now.losses]), device=fabric.device)).item()
     if not math.isfinite(loss):
         raise InputError(f"the loss is {loss} at step {now.step}; expected a finite one: lower fit.lr")
-    scores = validate(fabric, model, pairs)
+    scores, left_out = validate(fabric, model, pairs)
+    if left_out and not now.history:
+        fabric.print(left_out_line(run, left_out, pairs))
     now.history.append({"step": now.step, "seconds": now.seconds, "loss": loss} | scores)
     now.losses, now.stale = [], now.stale + 1
     better = scores["psnr"] > now.best
@@ -210,9 +212,12 @@ def _line(run: Run, fit: Fit, now: Progress) -> str:
 
 
 def _resume(run: Run, model: nn.Module, descent: torch.optim.Optimizer, average: Average) -> Progress:
-    """How far the run was, with model, optimiser and average as they were then."""
+    """How far the run was, with model, optimiser and average as they were then; from the start where its best weights are gone."""
     state = run.load_state()
     if state is None:
+        return Progress()
+    if state["history"] and not (run / WEIGHTS).is_file():
+        print(f"{run / WEIGHTS}: gone; training from the start", flush=True)
         return Progress()
     for parameter, kept in zip(model.parameters(), state.pop("parameters"), strict=True):
         parameter.data.copy_(kept)

@@ -13,7 +13,9 @@ from ctrecon.data.split import no_leak
 from ctrecon.errors import InputError
 from ctrecon.fitting.descend import descend
 from ctrecon.fitting.tune import tune
+from ctrecon.fitting.validate import check_validation
 from ctrecon.machine.fabric import launched, machine
+from ctrecon.measure.metrics import check_pixels
 from ctrecon.models.tuned import Tuned
 from ctrecon.runs.environment import environment
 from ctrecon.runs.run import Run
@@ -59,6 +61,8 @@ class _Prepared:
         self.steps = self.fit.steps if learns else None
         self.images = len(self.training.pairs) if learns and not chooses else None
         no_leak("val", self.validation.patients(), {"train": self.people["train"]})
+        check_pixels(self.experiment.geometry.pixels)
+        check_validation(self.validation)
 
 
 def _train(fabric: Fabric, values: dict[str, Any]) -> None:
@@ -76,10 +80,12 @@ def _train(fabric: Fabric, values: dict[str, Any]) -> None:
                     made.model.compile()
                 optimizer = made.experiment.optimizer
                 descend(fabric, run, made.model, made.fit, optimizer, made.training, made.validation, values["workers"])
-        except (InputError, OSError, RuntimeError) as error:
-            told = _with_cure(error)
-            run.fail(told)
-            raise told from None
+        except Exception as error:
+            cured = _with_cure(error)
+            run.fail(cured)
+            if cured is error:
+                raise
+            raise cured from None
 
 
 def _with_cure(error: Exception) -> Exception:

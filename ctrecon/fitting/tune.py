@@ -7,7 +7,7 @@ from lightning_fabric import Fabric
 from scipy.optimize import minimize_scalar
 
 from ctrecon.data.pairs import Pairs
-from ctrecon.fitting.validate import validate
+from ctrecon.fitting.validate import left_out_line, validate
 from ctrecon.machine.interrupt import STOPPED, listening
 from ctrecon.models.tuned import Tuned
 from ctrecon.runs.run import HISTORY, Run
@@ -30,8 +30,10 @@ def tune(fabric: Fabric, run: Run, model: Tuned, validation: Pairs) -> None:
         number = float(round(number)) if model.whole else number
         if number not in kept:
             model.number.fill_(number)
-            scores = validate(fabric, model, validation)
-            row = {"step": len(history) + 1, "seconds": time.perf_counter() - began, "loss": number} | scores
+            scores, left_out = validate(fabric, model, validation)
+            if left_out and not history:
+                fabric.print(left_out_line(run, left_out, validation))
+            row = {"step": len(history) + 1, "seconds": time.perf_counter() - began, model.name: number} | scores
             history.append(row)
             kept[number] = row["psnr"]
             run.write_rows(HISTORY, history)

@@ -6,13 +6,13 @@ from ctrecon.guarantee import antisymmetry, energy, equivariance, expansion, rev
 from ctrecon.guarantee.claim import Claim, Subject
 from ctrecon.models.model import Model
 from ctrecon.physics.ray import RayTransform
-from ctrecon.runs.run import CERTIFICATE, Run
+from ctrecon.runs.results import CERTIFICATE, Results
 from ctrecon.shapes import Image, Sinogram
 
 GUARANTEES = (transpose, equivariance, expansion, antisymmetry, reversibility, energy, sensitivity)
 
 
-def certify(model: Model, ray: RayTransform, truth: Image, y: Sinogram, out: Run, device: torch.device) -> list[Claim]:
+def certify(model: Model, ray: RayTransform, truth: Image, y: Sinogram, out: Results, device: torch.device) -> list[Claim]:
     """Look for what breaks each promise of a model, and write certificate.json.
 
     Args:

@@ -1,9 +1,9 @@
 """Measure a model on test images, upright and turned."""
 
+import math
 import time
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from torch import nn
@@ -11,19 +11,19 @@ from tqdm import tqdm
 
 from ctrecon.data.augment import Pose
 from ctrecon.data.pairs import Pairs
-from ctrecon.disk.atomic import replacing
 from ctrecon.errors import InputError
 from ctrecon.evidence.bootstrap import estimate
-from ctrecon.measure.metrics import DEFAULT, DEFINITIONS, all_metrics
+from ctrecon.measure.metrics import DEFAULT, DEFINITIONS, all_metrics, check_pixels
 from ctrecon.physics.fbp import FilteredBackProjection
-from ctrecon.runs.run import EXAMPLES, HISTORY, METRICS, SUMMARY, Run
+from ctrecon.runs.results import Results
+from ctrecon.runs.run import HISTORY, Run
 
 KEPT = 3  # test images kept as pictures
 
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, pairs: Pairs, turns: list[int | float], out: Run, identity: dict[str, Any], device: torch.device
+    model: nn.Module, pairs: Pairs, turns: list[int | float], results: Results, identity: dict[str, Any], device: torch.device
 ) -> dict:
     """Reconstruct every test image at every turn and write metrics.csv, metrics.json and examples.h5.
 
@@ -31,19 +31,23 @@ def evaluate(
         model: The trained model.
         pairs: The test pairs.
         turns: Angles in degrees, counter-clockwise.
-        out: Where the results go.
+        results: Where they go.
         identity: What else the summary says: the run's name, its parameters, the test set.
         device: Where the model runs.
 
     Returns:
         The summary, as in metrics.json.
+
+    Raises:
+        InputError: An image has values that are not finite, or no image has a PSNR.
     """
+    check_pixels(pairs.scanner.geometry.pixels)
     model.to(device).eval()
     fbp = _fbp(pairs)
     rows: list[dict[str, Any]] = []
     kept: list[dict[str, Any]] = []
     seconds = 0.0
-    with tqdm(total=len(turns) * len(pairs), desc=f"evaluating {out.path}", unit="image", disable=None) as bar:
+    with tqdm(total=len(turns) * len(pairs), desc=f"evaluating {results.path}", unit="image", disable=None) as bar:
         for turn in turns:
             for index in range(len(pairs)):
                 truth, y = pairs.pair(index, Pose(turn))
@@ -51,34 +55,57 @@ def evaluate(
                 image = model(y.to(device)).cpu()
                 seconds += time.perf_counter() - began
                 x, reference = image[0, 0].numpy(), truth[0, 0].numpy()
+                if not np.isfinite(x).all():
+                    raise InputError(
+                        f"test image {pairs.rows[index]}, turned by {turn:g} degrees: the model gives NaN or infinite values"
+                    )
                 rows.append({"image": pairs.rows[index], "patient": pairs.patient(index), "turn": turn} | all_metrics(x, reference))
                 if index < KEPT:
                     kept.append({"turn": turn, "image": pairs.rows[index], "truth": reference, "reconstruction": x})
                     kept[-1] |= {"fbp": fbp(y)[0, 0].numpy()} if fbp else {}
                 bar.update()
     summary = identity | {"seconds_per_image": seconds / len(rows)}
-    summary |= {"default_definition": DEFAULT, "definitions": list(DEFINITIONS), "metrics": summarise(rows)}
-    out.write_rows(METRICS, rows)
-    _write_examples(out, kept)
-    out.write_json(SUMMARY, summary)
+    summary |= {"default_definition": DEFAULT, "definitions": list(DEFINITIONS)}
+    summary |= {"metrics": summarise(rows), "undefined": undefined(rows)}
+    results.write(rows, summary, {name: np.stack([one[name] for one in kept]) for name in kept[0]})
     return summary
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
-    """Means with intervals, by turn and by column."""
-    columns = [name for name in rows[0] if name not in ("image", "patient", "turn")]
-    summary = {}
+    """Means with intervals, by turn and by column, over the images for which the column is defined.
+
+    Raises:
+        InputError: There is no such image.
+    """
+    summary: dict[str, dict[str, dict[str, float]]] = {}
     for turn in dict.fromkeys(row["turn"] for row in rows):
-        chosen = [row for row in rows if row["turn"] == turn]
-        patients = [row["patient"] for row in chosen]
-        summary[f"{turn:g}"] = {name: estimate([[row[name] for row in chosen]], patients).as_dict() for name in columns}
+        summary[f"{turn:g}"] = {}
+        for name in _columns(rows):
+            defined = [row for row in rows if row["turn"] == turn and not math.isnan(row[name])]
+            if not defined:
+                raise InputError(f"turn {turn:g}: every test image is constant, so that {name} is undefined: expected another")
+            mean = estimate([[row[name] for row in defined]], [row["patient"] for row in defined])
+            summary[f"{turn:g}"][name] = mean.as_dict()
     return summary
 
 
+def undefined(rows: list[dict[str, Any]]) -> dict[str, int]:
+    """How many images and turns each column leaves out, where it does."""
+    counts = {name: sum(math.isnan(row[name]) for row in rows) for name in _columns(rows)}
+    return {name: count for name, count in counts.items() if count}
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[str]:
+    return [name for name in rows[0] if name not in ("image", "patient", "turn")]
+
+
 def seconds_per_step(run: Run) -> float | None:
-    """Training time over steps; None for a model that has nothing to fit."""
-    last = run.read_rows(HISTORY)[-1] if (run / HISTORY).is_file() else {"step": "0"}
-    return float(last["seconds"]) / int(last["step"]) if int(last["step"]) else None
+    """Training time over steps; None where no step was taken. Raises InputError where the history is damaged."""
+    rows = run.read_rows(HISTORY) if (run / HISTORY).is_file() else []
+    try:
+        return float(rows[-1]["seconds"]) / int(rows[-1]["step"]) if rows and int(rows[-1]["step"]) else None
+    except (KeyError, ValueError):
+        raise InputError(f"{run / HISTORY}: damaged (expected columns step and seconds); {run.cure}") from None
 
 
 def _fbp(pairs: Pairs) -> FilteredBackProjection | None:
@@ -87,9 +114,3 @@ def _fbp(pairs: Pairs) -> FilteredBackProjection | None:
         return FilteredBackProjection(pairs.scanner.geometry, "hann")
     except InputError:
         return None
-
-
-def _write_examples(out: Run, kept: list[dict[str, Any]]) -> None:
-    with replacing(out / EXAMPLES) as temporary, h5py.File(temporary, "w") as file:
-        for name in kept[0]:
-            file[name] = np.stack([one[name] for one in kept])

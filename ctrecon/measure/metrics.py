@@ -10,6 +10,9 @@ Every definition changes the number: results carry the name, and tables of diffe
 | window | on HU in [-1000, 400]  | 1400            | radiology, lung window  |
 
 SSIM is scikit-image's with its default uniform 7 x 7 window.
+
+An image whose truth is constant (an empty slice, as volumes have) has no maxmin range: its PSNR and SSIM are undefined, NaN here, empty in
+tables. Such images are left out of means, and counted.
 """
 
 from collections.abc import Callable
@@ -19,6 +22,7 @@ import torch
 from jaxtyping import Float
 from skimage.metrics import structural_similarity
 
+from ctrecon.errors import InputError
 from ctrecon.physics.attenuation import to_hu
 from ctrecon.physics.ray import RayTransform
 from ctrecon.shapes import Image
@@ -26,6 +30,7 @@ from ctrecon.shapes import Image
 Picture = Float[np.ndarray, "H W"]
 
 WINDOW_HU = (-1000.0, 400.0)
+SMALLEST = 7  # pixels: SSIM's window
 DEFINITIONS: dict[str, Callable[[Picture], tuple[float, float]]] = {  # truth -> PSNR peak, SSIM data range
     "maxmin": lambda truth: (float(np.ptp(truth)), float(np.ptp(truth))),
     "fr": lambda truth: (1.0, 1.0),
@@ -33,6 +38,12 @@ DEFINITIONS: dict[str, Callable[[Picture], tuple[float, float]]] = {  # truth ->
     "window": lambda truth: (WINDOW_HU[1] - WINDOW_HU[0],) * 2,
 }
 DEFAULT = "maxmin"
+
+
+def check_pixels(pixels: int) -> None:
+    """Raises InputError where images are too small for the metrics."""
+    if pixels < SMALLEST:
+        raise InputError(f"geometry.pixels={pixels}: SSIM looks at {SMALLEST} x {SMALLEST} pixels: expected at least {SMALLEST}")
 
 
 def psnr(x: Picture, truth: Picture, definition: str = DEFAULT) -> float:

@@ -13,7 +13,8 @@ from ctrecon.measure.metrics import psnr, ssim
 from ctrecon.report.chart import Chart
 from ctrecon.report.page import Page, Record, Scatter, Slide
 from ctrecon.report.picture import stories
-from ctrecon.runs.run import CERTIFICATE, ENVIRONMENT
+from ctrecon.runs.results import CERTIFICATE
+from ctrecon.runs.run import ENVIRONMENT
 
 COSTS = ("seconds_per_step", "seconds_per_image", "bytes_per_pair", "lr", "steps", "validation_psnr")
 
@@ -91,7 +92,7 @@ def _records(comparison: Comparison) -> list[Record]:
 
 def _record(one: Contestant, name: str) -> Record:
     """How the first run was made. Its measurements may lie in a folder within that of the run."""
-    results = one.runs[0].path
+    results = one.results[0].path
     told = _json(
         next((f / ENVIRONMENT for f in (results, *results.parents[:2]) if (f / ENVIRONMENT).is_file()), results / ENVIRONMENT)
     )

@@ -11,7 +11,8 @@ from ctrecon.evidence.comparison import Comparison
 from ctrecon.evidence.contestant import Contestant
 from ctrecon.evidence.efficiency import needed
 from ctrecon.report.chart import Chart
-from ctrecon.runs.run import HISTORY, Run
+from ctrecon.runs.folder import Folder
+from ctrecon.runs.run import HISTORY
 
 BESIDE = 1.05  # factor on a logarithmic axis between what would hide each other
 METRICS = {"psnr": ("PSNR in dB", 2), "ssim": ("SSIM", 3)}  # label and digits
@@ -135,7 +136,7 @@ def training(comparison: Comparison) -> Chart:
     chart, axes = _grid("training", 1, 1)
     axes[0][0].set(xlabel="step", ylabel="validation PSNR in dB")
     for one in comparison.contestants:
-        for rows in filter(_learned, map(_history, one.runs)):
+        for rows in filter(_learned, map(_history, one.results)):
             chart.curve(axes[0][0], one.name, [int(row["step"]) for row in rows], [float(row["psnr"]) for row in rows])
     return _finished(chart)
 
@@ -150,11 +151,11 @@ def suited(comparison: Comparison) -> list[str]:
     if len(comparison.of(comparison.names[0])) > 1:
         others = any(one.size and comparison.baseline(one) for one in comparison.contestants)
         return ["sizes", "gains", "efficiency", "cost"] if others else ["sizes", "cost"]
-    learned = any(_learned(_history(run)) for one in comparison.contestants for run in one.runs)
+    learned = any(_learned(_history(run)) for one in comparison.contestants for run in one.results)
     return ["turns" if len(comparison.turns) > 2 else "contestants", *["training"] * learned, "cost"]
 
 
-def _history(run: Run) -> list[dict[str, str]]:
+def _history(run: Folder) -> list[dict[str, str]]:
     return run.read_rows(HISTORY) if (run / HISTORY).is_file() else []
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ctrecon.errors import InputError
 from ctrecon.evidence.comparison import Comparison
 from ctrecon.measure.metrics import psnr, ssim
-from ctrecon.runs.run import EXAMPLES
+from ctrecon.runs.results import EXAMPLES
 
 Picture = Float[np.ndarray, "H W"]
 
@@ -35,7 +35,7 @@ def stories(comparison: Comparison) -> list[Story]:
         InputError: A run has no examples.h5.
     """
     shown = sorted(comparison.contestants, key=lambda one: one.size is not None)
-    examples = {one.name: _examples(one.runs[0] / EXAMPLES) for one in shown}
+    examples = {one.name: _examples(one.results[0] / EXAMPLES) for one in shown}
     first = next(iter(examples.values()))
     told = []
     for k, (image, turn) in enumerate(zip(first["image"], first["turn"], strict=True)):

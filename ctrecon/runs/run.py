@@ -1,83 +1,46 @@
-"""The run folder: everything a run was, is and yielded.
+"""The run folder: everything a training was, is and yielded. Beside these files lie the `Results` of its measurement.
 
 config.yaml          resolved configuration
-weights.safetensors  best weights on validation, parameters only
+weights.safetensors  best weights on validation, parameters only, with the checksum of their values
 resume.pt            what is needed to go on, read with weights_only=True; resume.previous.pt, the one before, in case it is damaged
 status.json          running, stopped, failed or done; how far, how good, and what went wrong
 patients.json        whom it learned from and was chosen by: nobody to be measured on
-history.csv          a row a validation
-metrics.csv          a row a test image and turn
-metrics.json         their means with intervals
-examples.h5          some test images: truth, FBP, reconstruction
-certificate.json     what the model promises, and what was measured of it
+history.csv          a row a validation, or a number that was tried
 environment.json     versions, device, commit, command
-
-Every file appears whole or not at all; a lock, which dies with its process, keeps a second writer out.
 """
 
-import csv
 import io
-import json
+import math
+import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
-import filelock
 import torch
 import yaml
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import nn
 
 from ctrecon.disk.atomic import replacing, write_text
-from ctrecon.disk.table import as_csv
 from ctrecon.errors import InputError
+from ctrecon.runs import weights
+from ctrecon.runs.folder import Folder
 from ctrecon.runs.moved import current
 
-CONFIG, WEIGHTS, RESUME, HISTORY = "config.yaml", "weights.safetensors", "resume.pt", "history.csv"
-METRICS, SUMMARY, EXAMPLES, ENVIRONMENT = "metrics.csv", "metrics.json", "examples.h5", "environment.json"
-CERTIFICATE, STATUS, PATIENTS, PREVIOUS = "certificate.json", "status.json", "patients.json", "resume.previous.pt"
-PATIENCE_S = 1.0  # how long a lock is waited for: `status` looks at it for a moment
+CONFIG, WEIGHTS, RESUME, PREVIOUS = "config.yaml", "weights.safetensors", "resume.pt", "resume.previous.pt"
+STATUS, PATIENTS, HISTORY, ENVIRONMENT = "status.json", "patients.json", "history.csv", "environment.json"
+NOTHING = {"state": "waiting", "step": 0, "steps": None, "images": None, "best": None, "error": None}
+STATES = ("waiting", "running", "stopped", "failed", "done")
 
 
-class Run:
-    """One run folder.
+class Run(Folder):
+    """One run folder, `runs/NAME/SEED`."""
 
-    Args:
-        path: The folder, `runs/NAME/SEED`.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-
-    def __truediv__(self, name: str) -> Path:
-        return self.path / name
+    cure = "run ctrecon train again, into another folder"
 
     @property
     def name(self) -> str:
         """NAME of `runs/NAME/SEED`."""
         return self.path.resolve().parent.name
-
-    @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Keep other writers out. Raises InputError where another process writes to the folder."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        try:
-            with filelock.FileLock(self / ".lock", timeout=PATIENCE_S):
-                yield
-        except filelock.Timeout:
-            raise InputError(f"{self.path}: another process is writing to this run; wait for it, or choose another name=") from None
-
-    def busy(self) -> bool:
-        """Whether a process writes to the folder now."""
-        try:
-            with filelock.FileLock(self / ".lock", timeout=0):
-                return False
-        except filelock.Timeout:
-            return True
-        except OSError:  # a folder that cannot be written to
-            return False
 
     def config(self) -> dict[str, Any]:
         """The configuration. Raises InputError where the folder is not a run."""
@@ -126,34 +89,19 @@ class Run:
         self.report("running", steps=steps, images=images)
 
     def patients(self) -> dict[str, list[str]]:
-        """Whom the run learned from, by split."""
-        return self.read_json(PATIENTS) if (self / PATIENTS).is_file() else {}
+        """Whom the run learned from, by split. Raises InputError where the file is damaged."""
+        people = self.read_json(PATIENTS) if (self / PATIENTS).is_file() else {}
+        if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in people.values()):
+            raise InputError(f"{self / PATIENTS}: damaged (expected lists of names); {self.cure}")
+        return people
 
     def save_weights(self, model: nn.Module) -> None:
-        """Keep the model's parameters (buffers are recomputed, so evaluation mode cannot leak into the file)."""
-        with replacing(self / WEIGHTS) as temporary:  # by Python's own write, whose errors are OSErrors
-            temporary.write_bytes(save({name: p.detach().cpu().contiguous() for name, p in model.named_parameters()}))
+        """Keep the model's parameters."""
+        weights.save(model, self / WEIGHTS)
 
     def load_weights(self, model: nn.Module) -> None:
         """Set the model's parameters. Raises InputError where they are missing, damaged or of another model."""
-        if not (self / WEIGHTS).is_file():
-            raise InputError(
-                f"{self.path}: no {WEIGHTS}: has the training reached its first validation? run ctrecon train again to go on"
-            )
-        try:
-            weights = load_file(self / WEIGHTS)
-        except SafetensorError as error:
-            raise InputError(f"{self / WEIGHTS}: damaged ({error}); train again") from None
-        parameters = dict(model.named_parameters())
-        shapes, expected = ({name: tuple(t.shape) for name, t in part.items()} for part in (weights, parameters))
-        if shapes != expected:
-            odd = sorted(name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name))
-            raise InputError(
-                f"{self / WEIGHTS}: {odd[0]} has shape {shapes.get(odd[0])}, the model {expected.get(odd[0])}: another config?"
-            )
-        with torch.no_grad():
-            for name, parameter in parameters.items():
-                parameter.copy_(weights[name])
+        weights.load(self / WEIGHTS, model)
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Keep everything needed to go on, and what was kept before."""
@@ -168,6 +116,9 @@ class Run:
         """What was kept last; where that is damaged, what was kept before; None where there is neither."""
         for name in (RESUME, PREVIOUS):
             try:
+                with zipfile.ZipFile(self / name) as archive:
+                    if damaged := archive.testzip():  # torch reads past a wrong checksum
+                        raise ValueError(f"{damaged} does not have its checksum")
                 return torch.load(self / name, weights_only=True, map_location="cpu")
             except FileNotFoundError:
                 continue
@@ -177,29 +128,30 @@ class Run:
         return None
 
     def report(self, state: str, **news: int | float | str | None) -> None:
-        """Say how the run is: running, stopped, failed or done; and what is new of `step`, `steps`, `images`, `best` and `error`."""
-        self.write_json(STATUS, self._told() | {"error": None} | news | {"state": state})
+        """Say how the run is, one of STATES; and what is new of `step`, `steps`, `images`, `best` and `error`."""
+        self.write_json(STATUS, self._reported() | {"error": None} | news | {"state": state})
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """Say what went wrong, if the disk can still take it."""
         with suppress(OSError):
             self.report("failed", error=" ".join(str(error).split()) or type(error).__name__)
 
     def status(self) -> dict[str, Any]:
         """What was reported last; `stopped` where the run's process is gone."""
-        told = self._told()
-        return told | {"state": "stopped"} if told["state"] == "running" and not self.busy() else told
+        status = self._reported()
+        return status | {"state": "stopped"} if status["state"] == "running" and not self.busy() else status
 
-    def _told(self) -> dict[str, Any]:
-        nothing = {"state": "waiting", "step": 0, "steps": None, "images": None, "best": None, "error": None}
+    def _reported(self) -> dict[str, Any]:
+        """What was reported last; NOTHING where the file is missing or damaged: training finds out from what it kept."""
         try:
-            return nothing | json.loads((self / STATUS).read_text())
-        except (FileNotFoundError, ValueError, TypeError):  # damaged: training finds out how far it is from what it kept
-            return nothing
+            found = NOTHING | self.read_json(STATUS)
+        except InputError:
+            return NOTHING
+        return found if _is_status(found) else NOTHING
 
     def done(self) -> bool:
         """Whether there is nothing left to train."""
-        return self._told()["state"] == "done" and (self / WEIGHTS).is_file()
+        return self._reported()["state"] == "done" and (self / WEIGHTS).is_file()
 
     def finish(self, model: nn.Module, history: list[dict[str, Any]], best: float) -> None:
         """Leave a model that took no steps of an optimiser as done."""
@@ -207,28 +159,16 @@ class Run:
         self.save_weights(model)
         self.report("done", step=len(history), best=best)
 
-    def write_rows(self, name: str, rows: list[dict[str, Any]]) -> None:
-        """Write a table."""
-        write_text(self / name, as_csv(rows))
 
-    def read_rows(self, name: str) -> list[dict[str, str]]:
-        """A table's rows. Raises InputError where it is missing."""
-        if not (self / name).is_file():
-            raise InputError(f"{self.path}: no {name}: run ctrecon evaluate run={self.path} first")
-        return list(csv.DictReader((self / name).read_text().splitlines()))
-
-    def write_json(self, name: str, content: dict[str, Any]) -> None:
-        """Write a JSON file."""
-        write_text(self / name, json.dumps(content, indent=2) + "\n")
-
-    def read_json(self, name: str) -> dict[str, Any]:
-        """Read a JSON file. Raises InputError where it is missing or damaged."""
-        if not (self / name).is_file():
-            raise InputError(f"{self.path}: no {name}: run ctrecon evaluate run={self.path} first")
-        try:
-            return json.loads((self / name).read_text())
-        except json.JSONDecodeError as error:
-            raise InputError(f"{self / name}: damaged ({error}); run ctrecon evaluate run={self.path} again") from None
+def _is_status(found: dict[str, Any]) -> bool:
+    number = lambda value: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)  # noqa: E731
+    return (
+        found["state"] in STATES
+        and isinstance(found["step"], int)
+        and all(found[key] is None or isinstance(found[key], int) for key in ("steps", "images"))
+        and (found["best"] is None or number(found["best"]))
+        and (found["error"] is None or isinstance(found["error"], str))
+    )
 
 
 def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ctrecon.errors import InputError
-from ctrecon.runs.run import SUMMARY, Run
+from ctrecon.runs.results import Results
+from ctrecon.runs.run import Run
 
 Size = int | str  # of the training set; "all"
 NOT_LEARNED = ("geometry", "projector", "noise", "data", "device")  # what words about them say holds for classical models too
@@ -36,7 +37,7 @@ class Job:
     contestant: str
     run: Run
     words: list[str]
-    results: Run
+    results: Results
     size: Size | None = None
     rate: float | None = None
 
@@ -89,7 +90,7 @@ class Study:
         scan = [word for word in self.words if word.split("=")[0].split(".")[0] in NOT_LEARNED]
         for name, words in self.classical.items():
             run = Run(self.folder / name / "0")
-            chosen.append(Job(name, run, [*scan, *words, _folder(run)], self._results(run)))
+            chosen.append(Job(name, run, [*scan, *words, _folder(run)], self._results(run.path)))
         return chosen
 
     def averages(self) -> list[Job]:
@@ -113,7 +114,7 @@ class Study:
         tried = {"run": job.contestant, "images": told["images"], "rate": job.rate, "validation_psnr": told["best"]}
         return tried | {"state": told["state"], "chosen": chosen}
 
-    def entries(self) -> Iterator[tuple[str, list[Run]]]:
+    def entries(self) -> Iterator[tuple[str, list[Results]]]:
         """All that the figure shows: a name and its measurements, one a seed."""
         jobs = [*self.learned(), *self.averages()]
         for name in self.contestants:
@@ -127,20 +128,23 @@ class Study:
     def _job(self, name: str, size: Size, rate: float, seed: int) -> Job:
         run = Run(self.folder / f"{name}-train_size{size}-lr{rate:g}" / str(seed))
         learned = [f"data.train_size={'null' if size == 'all' else size}", f"fit.lr={rate}", f"seed={seed}", _folder(run)]
-        return Job(name, run, [*self.words, *self.trained[name], *learned], self._results(run), size, rate)
+        return Job(name, run, [*self.words, *self.trained[name], *learned], self._results(run.path), size, rate)
 
     def _averaged(self, name: str, size: Size, seed: int) -> Job:
         of = self.averaged[name]
         job = self._job(of, size, self.rate(of, size), seed)
-        return replace(job, contestant=name, results=self._results(Run(job.run / "averaged")))
+        return replace(job, contestant=name, results=self._results(job.run / "averaged"))
 
-    def _results(self, run: Run) -> Run:
-        return Run(run / self.where)
+    def _results(self, folder: Path) -> Results:
+        return Results(folder / self.where)
 
 
-def measured(results: Run, turns: list[int | float]) -> bool:
-    """Whether a folder has the metrics of a model at these turns."""
-    return (results / SUMMARY).is_file() and results.read_json(SUMMARY)["test"]["turns"] == turns
+def measured(results: Results, turns: list[int | float]) -> bool:
+    """Whether a folder has the metrics of a model at these turns, whole and of one evaluation."""
+    try:
+        return results.summary().get("test", {}).get("turns") == turns
+    except InputError:
+        return False
 
 
 def _folder(run: Run) -> str:

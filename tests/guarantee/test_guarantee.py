@@ -14,7 +14,7 @@ from ctrecon.guarantee.claim import Claim, worst
 from ctrecon.guarantee.search import activated, largest_growth, local_growth
 from ctrecon.ode.separable import Separable
 from ctrecon.ode.splitting import Leapfrog
-from ctrecon.runs.run import CERTIFICATE, Run
+from ctrecon.runs.results import CERTIFICATE, Results
 
 FEW = ["geometry.pixels=16", "geometry.views=8", "model.iterations=2"]
 NONEXPANSIVE = ["field=gradient_flow", "block=nonexpansive", "block.time=10"]
@@ -35,7 +35,7 @@ def alive(*words):
 
 def certificate(e, m, folder):
     truth, y = e.pairs("test").pair(0)
-    return certify(m, e.ray, truth, y, Run(folder), torch.device("cpu"))
+    return certify(m, e.ray, truth, y, Results(folder), torch.device("cpu"))
 
 
 def verdicts(claims):

@@ -9,7 +9,8 @@ from conftest import inside
 
 from ctrecon.config.experiment import model_of
 from ctrecon.evidence.comparison import read
-from ctrecon.runs.run import METRICS, Run
+from ctrecon.runs.results import METRICS
+from ctrecon.runs.run import Run
 
 WRITTEN = Path(__file__).parent / "written_before" / "c4"
 
