@@ -1,5 +1,6 @@
 """Measure a run on its test images."""
 
+import math
 from typing import Any
 
 from ctrecon import certify
@@ -12,8 +13,8 @@ from ctrecon.guarantee.claim import Claim
 from ctrecon.machine.device import pick_device
 from ctrecon.measure.cost import bytes_for_backward
 from ctrecon.measure.evaluation import evaluate, seconds_per_step
+from ctrecon.models.fitting import Fitting
 from ctrecon.models.orbit_mean import OrbitMean
-from ctrecon.models.tuned import Tuned
 from ctrecon.runs.results import Results
 from ctrecon.runs.run import Run
 
@@ -29,6 +30,8 @@ def main(words: list[str]) -> None:
     for turn, metrics in summary["metrics"].items():
         numbers = ", ".join(f"{name} {m['mean']:.4g} [{m['low']:.4g}, {m['high']:.4g}]" for name, m in metrics.items())
         print(f"turned by {turn} degrees: {numbers}")
+    for name, count in summary["undefined"].items():
+        print(f"{name}: {count} measurements of constant images, where it is undefined, are left out")
     print(f"written: {chosen.out or chosen.run}/metrics.csv, metrics.json, examples.h5")
     if claims:
         certify.show(claims, chosen.out or chosen.run)
@@ -45,7 +48,7 @@ def evaluate_run(
     averaged: bool = False,
 ) -> tuple[dict[str, Any], list[Claim]]:
     """Measure a run, on other data where words say so; returns the summary, and the claims of a certificate if one is wanted."""
-    if not turns or any(isinstance(turn, bool) or not isinstance(turn, int | float) for turn in turns):
+    if not turns or any(isinstance(turn, bool) or not isinstance(turn, int | float) or not math.isfinite(turn) for turn in turns):
         raise InputError(f"turns={turns}: expected angles in degrees, such as turns=[0,90]")
     place = pick_device(device)
     run, (experiment, model) = Run(path), model_of(path, words)
@@ -53,13 +56,14 @@ def evaluate_run(
     pairs = experiment.pairs("test")
     if not leaks:
         no_leak("test", pairs.patients(), run.patients())
-    training = _training(experiment.config, run) if list(model.parameters()) and not isinstance(model, Tuned) else {}
+    learned = model.fitting is Fitting.WEIGHTS
     test = {part: {k: v for k, v in experiment.config[part].items() if k not in NOT_THE_TEST} for part in TEST_SET}
     identity = {
         "run": f"{run.name}/{run.path.resolve().name}",
         "parameters": sum(p.numel() for p in model.parameters()),
-        "seconds_per_step": seconds_per_step(run),
-        "training": training,
+        "fitting": model.fitting.value,
+        "seconds_per_step": seconds_per_step(run) if learned else None,
+        "training": _training(experiment.config, run) if learned else {},
         "bytes_per_pair": bytes_for_backward(model, pairs.pair(0)[1]),
         "test": test | {"turns": turns, "images": len(pairs)},
     }
@@ -71,11 +75,6 @@ def evaluate_run(
 
 def _training(config: dict[str, Any], run: Run) -> dict[str, Any]:
     """What a learned model was made from."""
-    told, fit = run.status(), config["fit"]
-    return {
-        "images": told["images"],
-        "steps": fit["steps"],
-        "lr": fit["lr"],
-        "seed": config["seed"],
-        "validation_psnr": told["best"],
-    }
+    status, fit = run.status(), config["fit"]
+    made = {"images": status["images"], "steps": fit["steps"], "lr": fit["lr"], "seed": config["seed"]}
+    return made | {"validation_psnr": status["best"]}

@@ -78,11 +78,6 @@ def descend(
     """
     varying = _varying(model, fit)
     parameters = list(model.to(fabric.device).parameters())
-    if not parameters:
-        row = {"step": 0, "seconds": 0.0, "loss": math.nan} | validate(fabric, model, validation)[0]
-        run.finish(model, [row], row["psnr"])
-        fabric.print(f"{run.path}: nothing to fit, this model has no parameters")
-        return
     descent, average = optimizer(model, fit.lr), Average(parameters, fit.average)
     now = _resume(run, model, descent, average)
     fabric.print(f"{run.path}: resuming at step {now.step} of {fit.steps}" if now.step else f"{run.path}: {fit.steps} steps")

@@ -13,10 +13,10 @@ from ctrecon.data.split import no_leak
 from ctrecon.errors import InputError
 from ctrecon.fitting.descend import descend
 from ctrecon.fitting.tune import tune
-from ctrecon.fitting.validate import check_validation
+from ctrecon.fitting.validate import check_validation, validate
 from ctrecon.machine.fabric import launched, machine
 from ctrecon.measure.metrics import check_pixels
-from ctrecon.models.tuned import Tuned
+from ctrecon.models.fitting import Fitting
 from ctrecon.runs.environment import environment
 from ctrecon.runs.run import Run
 
@@ -41,7 +41,9 @@ def train_run(values: dict[str, Any]) -> Run:
     if fabric.world_size > 1:
         made = _Prepared(values)  # what is wrong is told here, in one line, and not by a process among several
         if made.steps is None:
-            raise InputError(f"devices={values['devices']}: this model learns by no steps that could be shared: say devices=1")
+            raise InputError(
+                f"devices={values['devices']}, nodes={values['nodes']}: this model learns by no steps that could be shared: expected one of each"
+            )
     launched(fabric, _train, values)
     return run
 
@@ -53,14 +55,14 @@ class _Prepared:
         self.experiment = Experiment(what_it_is(values))
         self.fit, self.training, self.validation = self.experiment.fit, self.experiment.examples(), self.experiment.pairs("val")
         self.model = self.experiment.model()
-        learns, chooses = bool(list(self.model.parameters())), isinstance(self.model, Tuned)
-        self.people = {
-            "train": sorted(self.training.pairs.patients()) if learns else [],
-            "val": sorted(self.validation.patients()) if learns or chooses else [],
+        fitting = self.model.fitting
+        self.patients = {
+            "train": sorted(self.training.pairs.patients()) if fitting is Fitting.WEIGHTS else [],
+            "val": sorted(self.validation.patients()) if fitting is not Fitting.NOTHING else [],
         }
-        self.steps = self.fit.steps if learns else None
-        self.images = len(self.training.pairs) if learns and not chooses else None
-        no_leak("val", self.validation.patients(), {"train": self.people["train"]})
+        self.steps = self.fit.steps if fitting is Fitting.WEIGHTS else None
+        self.images = len(self.training.pairs) if fitting is Fitting.WEIGHTS else None
+        no_leak("val", self.validation.patients(), {"train": self.patients["train"]})
         check_pixels(self.experiment.geometry.pixels)
         check_validation(self.validation)
 
@@ -70,22 +72,31 @@ def _train(fabric: Fabric, values: dict[str, Any]) -> None:
     made, run = _Prepared(values), run_of(values)
     with run.claimed() if fabric.is_global_zero else nullcontext():
         if fabric.is_global_zero:
-            run.begin(made.experiment.config, environment(fabric.device), made.people, made.steps, made.images)
+            run.begin(made.experiment.config, environment(fabric.device), made.patients, made.steps, made.images)
         fabric.barrier()
         try:
-            if isinstance(made.model, Tuned):
-                tune(fabric, run, made.model, made.validation)
-            else:
-                if values["compile"]:
-                    made.model.compile()
-                optimizer = made.experiment.optimizer
-                descend(fabric, run, made.model, made.fit, optimizer, made.training, made.validation, values["workers"])
+            _fit(fabric, run, made, values)
         except Exception as error:
             cured = _with_cure(error)
             run.fail(cured)
             if cured is error:
                 raise
             raise cured from None
+
+
+def _fit(fabric: Fabric, run: Run, made: _Prepared, values: dict[str, Any]) -> None:
+    """What the model's kind of fitting asks for."""
+    if made.model.fitting is Fitting.NOTHING:
+        row = {"step": 0, "seconds": 0.0} | validate(fabric, made.model.to(fabric.device), made.validation)[0]
+        run.finish(made.model, [row], row["psnr"])
+        fabric.print(f"{run.path}: nothing to fit, this model has no parameters")
+    elif made.model.fitting is Fitting.NUMBER:
+        tune(fabric, run, made.model, made.validation)
+    else:
+        if values["compile"]:
+            made.model.compile()
+        optimizer = made.experiment.optimizer
+        descend(fabric, run, made.model, made.fit, optimizer, made.training, made.validation, values["workers"])
 
 
 def _with_cure(error: Exception) -> Exception:

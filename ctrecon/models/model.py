@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from torch import nn
 
+from ctrecon.models.fitting import Fitting
 from ctrecon.physics.geometry import Geometry
 from ctrecon.shapes import Image, Sinogram
 
@@ -16,9 +17,11 @@ class Model(nn.Module, abc.ABC):
         geometry: The scan that it reconstructs.
 
     Attributes:
+        fitting: What training chooses of it.
         homogeneous: Whether c times the sinogram gives c times the image, so that data of any unit may go in.
     """
 
+    fitting: Fitting = Fitting.NOTHING
     homogeneous: ClassVar[bool] = False
 
     def __init__(self, geometry: Geometry) -> None:

@@ -3,6 +3,7 @@
 import torch
 
 from ctrecon.errors import InputError
+from ctrecon.models.fitting import Fitting
 from ctrecon.models.model import Model
 from ctrecon.shapes import Image, Sinogram
 
@@ -24,6 +25,10 @@ class OrbitMean(Model):
         if len(turns) < 4:
             raise InputError(f"averaged=true: expected a scan with quarter turns, this one has {len(turns)} of 4")
         self.turns = [turns[quarters] for quarters in range(4)]
+
+    @property
+    def fitting(self) -> Fitting:
+        return self.model.fitting
 
     def forward(self, y: Sinogram) -> Image:
         images = [self.model(move.of_sinogram(y)).rot90(-move.quarters, (-2, -1)) for move in self.turns]

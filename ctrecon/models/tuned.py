@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from ctrecon.errors import InputError
+from ctrecon.models.fitting import Fitting
 from ctrecon.models.model import Model
 from ctrecon.physics.ray import RayTransform
 
@@ -26,6 +27,7 @@ class Tuned(Model):
         InputError: The number is not positive.
     """
 
+    fitting = Fitting.NUMBER
     name: ClassVar[str]
     bounds: ClassVar[tuple[float, float]]
     whole: ClassVar[bool] = False

@@ -11,6 +11,7 @@ from ctrecon.conv.family import ConvFamily
 from ctrecon.conv.norm import NormBound
 from ctrecon.errors import InputError
 from ctrecon.models.cell import Cell
+from ctrecon.models.fitting import Fitting
 from ctrecon.models.initialisation import Initialisation
 from ctrecon.models.model import Model
 from ctrecon.ode.block import Block
@@ -42,6 +43,8 @@ class Unrolled(Model):
 
     Source: Celledoni et al., Inverse Problems 37 (2021) 085006, section 4; Adler and Oektem, Inverse Problems 33 (2017) 124007.
     """
+
+    fitting = Fitting.WEIGHTS
 
     def __init__(
         self,
