@@ -1,4 +1,4 @@
-"""What a person did that cannot be done: told in one line, exit status 2."""
+"""What a person did that cannot be done: reported in one line, exit status 2."""
 
 
 class InputError(ValueError):

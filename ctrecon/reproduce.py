@@ -19,7 +19,7 @@ from ctrecon.evidence.contestant import of_results
 from ctrecon.fitting.launch import run_of
 from ctrecon.fitting.sweep import attempt
 from ctrecon.report.comparison import write
-from ctrecon.study.study import Job, Study, measured
+from ctrecon.study.study import PlannedRun, Study, measured
 
 RATES = "rates.csv"  # what the race decided
 
@@ -75,18 +75,22 @@ def train_and_measure(study: Study, launcher: list[str]) -> None:
 
 
 def _do(
-    what: str, jobs: list[Job], done: Callable[[Job], bool], task: Callable[[dict[str, Any]], Any], launcher: list[str]
+    what: str,
+    planned: list[PlannedRun],
+    done: Callable[[PlannedRun], bool],
+    task: Callable[[dict[str, Any]], Any],
+    launcher: list[str],
 ) -> None:
-    """Do what is left of some jobs, where the launcher says."""
-    for one in {one.contestant: one for one in reversed(jobs)}.values():  # all of a contestant differ by what their folders say
+    """Do what is left of some planned runs, where the launcher says."""
+    for one in {one.contestant: one for one in reversed(planned)}.values():  # all of a contestant differ by what their folders say
         one.run.check(what_it_is(job(one.words)))
-    left = [one.words for one in jobs if not done(one)]
-    print(f"{what}: {len(jobs)}, of which {len(jobs) - len(left)} are done", flush=True)
+    left = [one.words for one in planned if not done(one)]
+    print(f"{what}: {len(planned)}, of which {len(planned) - len(left)} are done", flush=True)
     dispatch(left, task, launcher)
 
 
 def _measure(values: dict[str, Any], turns: list[int | float], where: str, averaged: bool = False) -> None:
-    """Train a job where it is not done, and measure it. The first seed is also certified."""
+    """Train a run where it is not done, and measure it. The first seed is also certified."""
     attempt(values)
     run = run_of(values)
     if run.done():

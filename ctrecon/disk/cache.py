@@ -33,11 +33,11 @@ def folder() -> Path:
 
 def limit() -> int:
     """Bytes that all entries may take. Raises InputError where CTRECON_CACHE_GIB is no number."""
-    told = os.environ.get("CTRECON_CACHE_GIB", "8")
+    gib = os.environ.get("CTRECON_CACHE_GIB", "8")
     try:
-        return int(float(told) * 2**30)
+        return int(float(gib) * 2**30)
     except ValueError:
-        raise InputError(f"CTRECON_CACHE_GIB={told}: expected a number of GiB") from None
+        raise InputError(f"CTRECON_CACHE_GIB={gib}: expected a number of GiB") from None
 
 
 def entry(name: str, determined_by: bytes, suffix: str = SUFFIX) -> Path:

@@ -63,8 +63,8 @@ def _contestant(
     if len(by_seed) != len(facts) or any(rows != where[0] for rows in where):
         raise ValueError(f"runs of {key[0]} list different images")
     values = {name: np.array([[float(row[name]) for row in rows] for rows in by_seed]) for name in METRIC_NAMES}
-    told = [{k: _number(v) for k, v in fact.items() if k not in ("run", "images")} | {"seed": fact["seed"]} for fact in facts]
-    return Contestant(key[0], int(key[1]) if key[1] else None, where[0], values, told, setting, [])
+    known = [{k: _number(v) for k, v in fact.items() if k not in ("run", "images")} | {"seed": fact["seed"]} for fact in facts]
+    return Contestant(key[0], int(key[1]) if key[1] else None, where[0], values, known, setting, [])
 
 
 def _number(text: str) -> int | float | None:

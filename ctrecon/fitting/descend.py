@@ -23,7 +23,7 @@ from ctrecon.data.pairs import Pairs
 from ctrecon.errors import InputError
 from ctrecon.fitting.fit import Fit
 from ctrecon.fitting.validate import left_out_line, validate
-from ctrecon.machine.interrupt import STOPPED, deaf, listening
+from ctrecon.machine.interrupt import STOPPED, ignore_signals, listening
 from ctrecon.ode.block import Block
 from ctrecon.optimizer.average import Average
 from ctrecon.runs.run import HISTORY, WEIGHTS, Run
@@ -162,7 +162,7 @@ def _loader(training: Examples, fit: Fit, first: int, fabric: Fabric, workers: i
         batch_sampler=parts(),
         collate_fn=_stack,
         num_workers=workers,
-        worker_init_fn=deaf,
+        worker_init_fn=ignore_signals,
         pin_memory=fabric.device.type == "cuda",
     )
 

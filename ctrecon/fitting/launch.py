@@ -39,7 +39,7 @@ def train_run(values: dict[str, Any]) -> Run:
     log = run.path if values["tensorboard"] else None
     fabric = machine(values["device"], values["devices"], values["nodes"], values["fit"]["precision"], log)
     if fabric.world_size > 1:
-        made = _Prepared(values)  # what is wrong is told here, in one line, and not by a process among several
+        made = _Prepared(values)  # what is wrong is reported here, in one line, and not by a process among several
         if made.steps is None:
             raise InputError(
                 f"devices={values['devices']}, nodes={values['nodes']}: this model learns by no steps that could be shared: expected one of each"

@@ -1,6 +1,6 @@
 """A sweep: many trainings by one command, each of which can be done, half done or failed already.
 
-Hydra's launcher decides where they run: here one after the other, in processes (joblib), on a cluster (submitit, ray). What came of
+Hydra's launcher, whose word for a training is job, decides where they run: here one after the other, in processes (joblib), on a cluster (submitit, ray). What came of
 them is read from their run folders.
 """
 
@@ -15,7 +15,7 @@ from ctrecon.runs.run import Run
 
 
 def sweep(words: list[str]) -> list[Run]:
-    """Train every job that is not done; tell what came of all of them.
+    """Train every job that is not done; say what came of all of them.
 
     Args:
         words: Of the command line; those about hydra say where the jobs run.

@@ -20,7 +20,7 @@ from ctrecon.errors import InputError
 from ctrecon.machine.device import PRECISION, pick_device
 from ctrecon.machine.interrupt import listening
 
-for _name in ("lightning_fabric", "torch.multiprocessing.spawn"):  # they tell of the birth and death of processes
+for _name in ("lightning_fabric", "torch.multiprocessing.spawn"):  # they report the start and the end of processes
     logging.getLogger(_name).setLevel(logging.ERROR)
 
 
@@ -65,7 +65,7 @@ def launched(fabric: Fabric, function: Callable[[Fabric, Any], None], argument: 
     """Call function(fabric, argument) in every process of the fabric.
 
     Raises:
-        InputError: One of the processes was told so.
+        InputError: One of the processes raised it.
         SystemExit: One of the processes ended with that status.
     """
     try:

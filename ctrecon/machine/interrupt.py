@@ -45,7 +45,7 @@ def _hear(number: int, frame) -> None:
             child.send_signal(number)
 
 
-def deaf(*_) -> None:
+def ignore_signals(*_) -> None:
     """Leave the signals to the parent: for processes that only load data."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

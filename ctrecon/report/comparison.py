@@ -29,9 +29,9 @@ def write(comparison: Comparison, folder: Path, title: str, draw: list[str], siz
     Returns:
         What there is to say.
     """
-    told = as_markdown(comparison.table()) + "\n\n" + "\n".join(comparison.verdicts()) + "\n"
+    text = as_markdown(comparison.table()) + "\n\n" + "\n".join(comparison.verdicts()) + "\n"
     write_text(folder / "comparison.csv", as_csv(comparison.numbers()))
-    write_text(folder / "comparison.md", told)
+    write_text(folder / "comparison.md", text)
     scores.write(comparison, folder)
     charts = {name: figures.CHARTS[name](comparison) for name in draw if name != "pictures"}
     for name, chart in charts.items():
@@ -41,7 +41,7 @@ def write(comparison: Comparison, folder: Path, title: str, draw: list[str], siz
         save(pictures(shown), folder / "pictures")
     write_page(document(comparison, shown, title, list(charts.values())), folder / PAGE)
     return (
-        f"{told}\nwritten: {folder}/{PAGE}, comparison.csv, comparison.md, {', '.join(f'{name}.pdf, {name}.png' for name in draw)}"
+        f"{text}\nwritten: {folder}/{PAGE}, comparison.csv, comparison.md, {', '.join(f'{name}.pdf, {name}.png' for name in draw)}"
     )
 
 

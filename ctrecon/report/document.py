@@ -40,13 +40,13 @@ def document(comparison: Comparison, shown: Comparison, title: str, charts: list
 
 def summary(comparison: Comparison, shown: Comparison) -> list[str]:
     """The verdicts at one size, and how many images the baseline needs instead."""
-    told = shown.verdicts()
+    sentences = shown.verdicts()
     if len(comparison.of(comparison.names[0])) > 1:
         for one in shown.contestants:
             if one.size and shown.baseline(one):
                 found = "; ".join(f"{needed(comparison, one, turn).format()} images at {turn} degrees" for turn in comparison.turns)
-                told.append(f"To be as good as {one.name} from {one.size} images, {comparison.names[0]} needs {found}.")
-    return told
+                sentences.append(f"To be as good as {one.name} from {one.size} images, {comparison.names[0]} needs {found}.")
+    return sentences
 
 
 def _costs(comparison: Comparison) -> list[dict[str, str]]:
@@ -93,16 +93,16 @@ def _records(comparison: Comparison) -> list[Record]:
 def _record(one: Contestant, name: str) -> Record:
     """How the first run was made. Its measurements may lie in a folder within that of the run."""
     results = one.results[0].path
-    told = _json(
+    ran_on = _json(
         next((f / ENVIRONMENT for f in (results, *results.parents[:2]) if (f / ENVIRONMENT).is_file()), results / ENVIRONMENT)
     )
-    command = " ".join(["ctrecon", *str(told.pop("command", "")).split()[1:]])
-    packages = told.pop("packages", {})
+    command = " ".join(["ctrecon", *str(ran_on.pop("command", "")).split()[1:]])
+    packages = ran_on.pop("packages", {})
     claims = _json(results / CERTIFICATE).get("claims", [])
     return Record(
         name,
         command,
-        {key: str(value) for key, value in (told | packages).items() if value},
+        {key: str(value) for key, value in (ran_on | packages).items() if value},
         [
             {key: f"{value:.3g}" if isinstance(value, float) else str(value or "") for key, value in claim.items()}
             for claim in claims

@@ -8,7 +8,7 @@ from ctrecon.runs.run import CONFIG, STATUS, Run
 
 def table(runs: list[Run]) -> str:
     """A row a run: its state, how far it is, its best validation PSNR, and what went wrong; a line of counts below."""
-    told = [run.status() for run in runs]
+    statuses = [run.status() for run in runs]
     rows = [
         {
             "run": str(run.path),
@@ -17,9 +17,9 @@ def table(runs: list[Run]) -> str:
             "best PSNR": "" if one["best"] is None else f"{one['best']:.2f}",
             "what went wrong": one["error"] or "",
         }
-        for run, one in zip(runs, told, strict=True)
+        for run, one in zip(runs, statuses, strict=True)
     ]
-    states = [one["state"] for one in told]
+    states = [one["state"] for one in statuses]
     counts = ", ".join(
         f"{states.count(state)} {state}" for state in ("done", "running", "stopped", "waiting", "failed") if state in states
     )

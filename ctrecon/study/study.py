@@ -22,7 +22,7 @@ NOT_LEARNED = ("geometry", "projector", "noise", "data", "device")  # what words
 
 
 @dataclass(frozen=True)
-class Job:
+class PlannedRun:
     """A training, and where its measurements go.
 
     Attributes:
@@ -80,26 +80,26 @@ class Study:
         whole = "all" in self.sizes and not endless and len(images) not in there
         self.sizes = [*there, *["all"] * (whole or not there)]
 
-    def race(self) -> list[Job]:
+    def race(self) -> list[PlannedRun]:
         """The first trainings: every rate, the first seed."""
-        return [self._job(*entry, self.seeds[0]) for entry in product(self.trained, self.sizes, self.rates)]
+        return [self._planned(*entry, self.seeds[0]) for entry in product(self.trained, self.sizes, self.rates)]
 
-    def learned(self) -> list[Job]:
+    def learned(self) -> list[PlannedRun]:
         """The trainings that are measured: the best rate, every seed; then the classical models."""
-        chosen = [self._job(name, size, self.rate(name, size), seed) for name, size, seed in self._each(self.trained)]
+        chosen = [self._planned(name, size, self.rate(name, size), seed) for name, size, seed in self._each(self.trained)]
         scan = [word for word in self.words if word.split("=")[0].split(".")[0] in NOT_LEARNED]
         for name, words in self.classical.items():
             run = Run(self.folder / name / "0")
-            chosen.append(Job(name, run, [*scan, *words, _folder(run)], self._results(run.path)))
+            chosen.append(PlannedRun(name, run, [*scan, *words, _folder(run)], self._results(run.path)))
         return chosen
 
-    def averages(self) -> list[Job]:
+    def averages(self) -> list[PlannedRun]:
         """The trainings whose average over turns is measured."""
         return [self._averaged(name, size, seed) for name, size, seed in self._each(self.averaged)]
 
     def rate(self, name: str, size: Size) -> float:
         """The rate with the best validation PSNR at the first seed. Raises InputError where no training of the race came to its end."""
-        runs = {rate: self._job(name, size, rate, self.seeds[0]).run for rate in self.rates}
+        runs = {rate: self._planned(name, size, rate, self.seeds[0]).run for rate in self.rates}
         best = {rate: run.status()["best"] for rate, run in runs.items() if run.done()}
         if not best:
             raise InputError(f"{next(iter(runs.values())).path}: failed, and so did the other rates: see ctrecon status")
@@ -107,33 +107,33 @@ class Study:
 
     def rates_tried(self) -> list[dict[str, Any]]:
         """What the race decided: a row a contestant, size and rate."""
-        return [self._tried(job, job.run.status()) for job in self.race()]
+        return [self._tried(planned, planned.run.status()) for planned in self.race()]
 
-    def _tried(self, job: Job, told: dict[str, Any]) -> dict[str, Any]:
-        chosen = int(job.rate == self.rate(job.contestant, job.size))
-        tried = {"run": job.contestant, "images": told["images"], "rate": job.rate, "validation_psnr": told["best"]}
-        return tried | {"state": told["state"], "chosen": chosen}
+    def _tried(self, planned: PlannedRun, status: dict[str, Any]) -> dict[str, Any]:
+        chosen = int(planned.rate == self.rate(planned.contestant, planned.size))
+        tried = {"run": planned.contestant, "images": status["images"], "rate": planned.rate, "validation_psnr": status["best"]}
+        return tried | {"state": status["state"], "chosen": chosen}
 
     def entries(self) -> Iterator[tuple[str, list[Results]]]:
         """All that the figure shows: a name and its measurements, one a seed."""
-        jobs = [*self.learned(), *self.averages()]
+        every = [*self.learned(), *self.averages()]
         for name in self.contestants:
-            mine = [job for job in jobs if job.contestant == name]
-            for folder in dict.fromkeys(job.run.path.parent for job in mine):
-                yield name, [job.results for job in mine if job.run.path.parent == folder]
+            mine = [planned for planned in every if planned.contestant == name]
+            for folder in dict.fromkeys(planned.run.path.parent for planned in mine):
+                yield name, [planned.results for planned in mine if planned.run.path.parent == folder]
 
     def _each(self, names: dict[str, Any]) -> Iterator[tuple[str, Size, int]]:
         return product(names, self.sizes, self.seeds)
 
-    def _job(self, name: str, size: Size, rate: float, seed: int) -> Job:
+    def _planned(self, name: str, size: Size, rate: float, seed: int) -> PlannedRun:
         run = Run(self.folder / f"{name}-train_size{size}-lr{rate:g}" / str(seed))
         learned = [f"data.train_size={'null' if size == 'all' else size}", f"fit.lr={rate}", f"seed={seed}", _folder(run)]
-        return Job(name, run, [*self.words, *self.trained[name], *learned], self._results(run.path), size, rate)
+        return PlannedRun(name, run, [*self.words, *self.trained[name], *learned], self._results(run.path), size, rate)
 
-    def _averaged(self, name: str, size: Size, seed: int) -> Job:
+    def _averaged(self, name: str, size: Size, seed: int) -> PlannedRun:
         of = self.averaged[name]
-        job = self._job(of, size, self.rate(of, size), seed)
-        return replace(job, contestant=name, results=self._results(job.run / "averaged"))
+        planned = self._planned(of, size, self.rate(of, size), seed)
+        return replace(planned, contestant=name, results=self._results(planned.run / "averaged"))
 
     def _results(self, folder: Path) -> Results:
         return Results(folder / self.where)
