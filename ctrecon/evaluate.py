@@ -31,7 +31,7 @@ def main(words: list[str]) -> None:
         numbers = ", ".join(f"{name} {m['mean']:.4g} [{m['low']:.4g}, {m['high']:.4g}]" for name, m in metrics.items())
         print(f"turned by {turn} degrees: {numbers}")
     for name, count in summary["undefined"].items():
-        print(f"{name}: {count} measurements of constant images, where it is undefined, are left out")
+        print(f"{name}: undefined for {count} measurement{'s' * (count > 1)} of constant images, left out")
     print(f"written: {chosen.out or chosen.run}/metrics.csv, metrics.json, examples.h5")
     if claims:
         certify.show(claims, chosen.out or chosen.run)

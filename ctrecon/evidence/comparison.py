@@ -116,7 +116,7 @@ class Comparison:
         over = f"95 % intervals over {len(patients)} images of {len(set(patients))} patients and {seeds} seed{'s' * (seeds > 1)}"
         caution = ", so that how training varies is not in them" if seeds == 1 and one.facts[0]["parameters"] else ""
         if one.undefined:
-            caution += f"; {one.undefined} measurements of constant images, which have no PSNR, left out"
+            caution += f"; {one.undefined} measurement{'s' * (one.undefined > 1)} of constant images, which have no PSNR, left out"
         size = f" from {one.size} images" if one.size and len(self.sizes) > 1 else ""
         clauses = "; ".join(self._clause(one, turn) for turn in self.turns)
         return f"{one.name}{size} against {self.names[0]}: {clauses} ({over}{caution})."

@@ -82,7 +82,7 @@ def test_an_empty_slice_loses_neither_training_nor_comparison(slices, tmp_path, 
         run = Run(tmp_path / conv / "0")
         assert run.done() and 0 < run.status()["best"] < 100
         inside("evaluate", f"run={conv}/0", "turns=[0,90]", "certificate=false", cwd=tmp_path)
-        assert "psnr: 2 measurements of constant images" in capsys.readouterr().out
+        assert "psnr: undefined for 2 measurements of constant images" in capsys.readouterr().out
         rows = list(csv.DictReader((run / METRICS).open()))
         assert [row["image"] for row in rows if not row["psnr"]] == ["7", "7"] and all(row["rmse_hu"] for row in rows)
         mean = np.mean([float(row["psnr"]) for row in rows if row["turn"] == "0" and row["psnr"]])
