@@ -7,6 +7,7 @@ import torch
 
 from ctrecon.conv.convolution import Convolution
 from ctrecon.models.cell import Cell
+from ctrecon.models.conjugate_gradients import conjugate_gradients
 from ctrecon.ode.field import Residual
 
 
@@ -64,17 +65,8 @@ def isotropic_(layer: Convolution) -> None:
     """
     expand = layer.expand
     noise, pull_back = torch.func.vjp(expand, torch.zeros_like(layer.weight))
-    residual = pull_back(torch.randn_like(noise))[0]
-    weight, direction, square = torch.zeros_like(residual), residual, residual.dot(residual)
-    start = square
-    for _ in range(100):
-        if square <= 1e-12 * start:
-            break
-        image = pull_back(expand(direction))[0]
-        step = square / direction.dot(image)
-        weight, residual = weight + step * direction, residual - step * image
-        previous, square = square, residual.dot(residual)
-        direction = residual + square / previous * direction
+    projected = pull_back(torch.randn_like(noise))[0]
+    weight = conjugate_gradients(lambda direction: pull_back(expand(direction))[0], projected, iterations=100)
     drawn = expand(weight)
     fan_in = math.prod(drawn.shape[1:])
     layer.weight.copy_(weight / (drawn.square().mean() * fan_in).sqrt())

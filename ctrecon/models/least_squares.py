@@ -3,7 +3,6 @@
 Number of iterations or weight is what regularises them, and what `ctrecon train` chooses on validation images.
 """
 
-from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -11,34 +10,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ctrecon.errors import InputError
+from ctrecon.models.conjugate_gradients import conjugate_gradients, per_image
 from ctrecon.models.tuned import Tuned
 from ctrecon.physics.ray import RayTransform
 from ctrecon.shapes import Image, Sinogram
-
-
-def conjugate_gradients(
-    K: Callable[[Tensor], Tensor], transpose: Callable[[Tensor], Tensor], data: Tensor, iterations: int
-) -> Tensor:
-    """The iterate x of CGLS on min |K x - data|^2 from x = 0, each element of the batch on its own; all are four-dimensional.
-
-    Source: Hestenes, Stiefel, J. Res. NBS 49 (1952) 409, section 10; Bjorck, Numerical Methods for Least Squares Problems, 7.4.
-    """
-    residual, gradient = data, transpose(data)
-    x, direction, size = torch.zeros_like(gradient), gradient, _squared(gradient)
-    first = size
-    for _ in range(iterations):
-        image = K(direction)
-        going = size > 1e-12 * first  # beyond, only rounding is left
-        step = torch.where(going, size / _squared(image).clamp(min=torch.finfo(x.dtype).tiny), 0)
-        x, residual = x + step * direction, residual - step * image
-        gradient = transpose(residual)
-        size, before = _squared(gradient), size
-        direction = gradient + torch.where(going, size / before.clamp(min=torch.finfo(x.dtype).tiny), 0) * direction
-    return x
-
-
-def _squared(batch: Tensor) -> Tensor:
-    return batch.square().sum((1, 2, 3), keepdim=True)
 
 
 class CGLS(Tuned):
@@ -60,9 +35,14 @@ class CGLS(Tuned):
     @torch.no_grad()
     def forward(self, y: Sinogram) -> Image:
         self.geometry.check(y)
-        # Divided by the norm, its squares stay far from float32's limits.
+        # Divided by the norm, squares stay far from float32's limits.
         norm = self.ray.norm
-        return conjugate_gradients(lambda x: self.ray(x) / norm, lambda r: self.ray.transpose(r) / norm, y / norm, int(self.number))
+        return conjugate_gradients(
+            lambda x: self.ray.transpose(self.ray(x) / norm) / norm,
+            self.ray.transpose(y / norm) / norm,
+            int(self.number),
+            per_image,
+        )
 
 
 class SIRT(Tuned):
@@ -122,20 +102,13 @@ class Tikhonov(Tuned):
     @torch.no_grad()
     def forward(self, y: Sinogram) -> Image:
         self.geometry.check(y)
-        norm, root, rays = self.ray.norm, self.number.sqrt().to(y), y[0].numel()
-        side = self.geometry.pixels
+        norm, weight = self.ray.norm, self.number.to(y)
 
-        def stacked(x: Tensor) -> Tensor:
-            parts = (self.ray(x) / norm, root * _forward(x, -1), root * _forward(x, -2))
-            return torch.cat([part.reshape(len(y), -1, 1, 1) for part in parts], dim=1)
+        def normal(x: Tensor) -> Tensor:
+            rough = sum(_backward(_forward(x, dim), dim) for dim in (-1, -2))
+            return self.ray.transpose(self.ray(x) / norm) / norm + weight * rough
 
-        def transposed(r: Tensor) -> Tensor:
-            misfit, across, down = r.split([rays, side**2, side**2], dim=1)
-            x = self.ray.transpose(misfit.reshape(y.shape)) / norm
-            return x + root * (_backward(across.reshape(x.shape), -1) + _backward(down.reshape(x.shape), -2))
-
-        data = torch.cat([(y / norm).reshape(len(y), -1, 1, 1), y.new_zeros(len(y), 2 * side**2, 1, 1)], dim=1)
-        return conjugate_gradients(stacked, transposed, data, self.iterations)
+        return conjugate_gradients(normal, self.ray.transpose(y / norm) / norm, self.iterations, per_image)
 
 
 def _forward(x: Tensor, dim: int) -> Tensor:

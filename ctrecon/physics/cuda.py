@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from ctrecon.errors import InputError
-from ctrecon.physics.astra_form import stack
-from ctrecon.physics.fan import Fan
+from ctrecon.physics.astra_form import stack, stacks
 from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.projector import Projector
 
@@ -27,14 +26,16 @@ class Cuda(Projector):
     def __init__(self, geometry: Geometry) -> None:
         super().__init__(geometry)
         self._projectors: dict[int, int] = {}  # by the number of slices
+        self._stacks, self._bins = stacks(geometry), geometry.beam().bins  # of a detector: fewer where it is given in pieces
 
     def forward(self, x: Tensor) -> Tensor:
-        out = x.new_empty(len(x), *self.geometry.shape, dtype=torch.float32)
-        return self._run(astra.projector3d.direct_FP, x, out)
+        views, bins = self.geometry.shape
+        out = x.new_empty(len(x), views * bins // self._bins, self._bins, dtype=torch.float32)
+        return self._run(astra.projector3d.direct_FP, x, out).reshape(-1, views, bins)
 
     def transpose(self, y: Tensor) -> Tensor:
         out = y.new_empty(len(y), *(self.geometry.pixels,) * 2, dtype=torch.float32)
-        return self._run(astra.projector3d.direct_BP, y, out)
+        return self._run(astra.projector3d.direct_BP, y.reshape(len(y), -1, self._bins), out)
 
     def describe(self) -> str:
         return "ASTRA on CUDA, nothing stored; its back-projection is not the exact transpose"
@@ -45,7 +46,7 @@ class Cuda(Projector):
         if batch.device.type != "cuda":
             raise InputError(f"projector=cuda: the data is on {batch.device.type}; expected device=cuda, or projector=auto")
         given = batch.detach().float().contiguous()
-        slices = 1 if isinstance(self.geometry, Fan) else len(batch)
+        slices = len(batch) if self._stacks else 1
         # ASTRA works on streams of its own: what it reads has to be there, and what it writes, before torch goes on.
         torch.cuda.synchronize(batch.device)
         with torch.cuda.device(batch.device):

@@ -8,7 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from ctrecon.errors import InputError
-from ctrecon.physics.geometry import Geometry, axes
+from ctrecon.physics.beam import axes
+from ctrecon.physics.geometry import Geometry
+from ctrecon.physics.redundancy import fan_weights
 
 
 @dataclass(frozen=True)
@@ -46,5 +48,12 @@ class Fan(Geometry):
             [source, source + self.detector_m * depth + self.offset_m * axis, self.bins * self.bin_m / 2 * axis], axis=1
         )
 
-    def _detector_m(self) -> float:
-        return 2 * self.detector_m * math.tan(math.asin(min(1, self.fov_m / math.sqrt(2) / self.source_m)))
+    def shadow_m(self, radius: float) -> float:
+        return self.detector_m * math.tan(math.asin(min(1, radius / self.source_m)))
+
+    def ray_weights(self) -> Float[np.ndarray, "A D"]:
+        weights = fan_weights(self, np.arctan(self.bins_m / self.detector_m))
+        return weights * self.detector_m / np.hypot(self.detector_m, self.bins_m)
+
+    def odl_form(self) -> tuple[str, dict[str, float]]:
+        return "FanBeamGeometry", {"src_radius": self.source_m, "det_radius": self.detector_m - self.source_m}

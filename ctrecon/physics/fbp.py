@@ -1,8 +1,9 @@
-r"""Filtered back-projection for parallel and flat fan beams.
+r"""Filtered back-projection. The geometry says how its rays are weighted and filtered, and where they meet the detector.
 
 Parallel: x(p) = sum_i (h * (w_i y_i))(<p, e_i>). Fan, on the detector scaled to the centre of rotation:
 x(p) = sum_i U^{-2} (h * (cos gamma w_i y_i))(t / U), U = 1 + <p, d_i> / source_m. h is the ramp filter, discretised in space
-(so that its mean is right) and windowed in frequency; w_i is the angle that a ray of view i stands for (`redundancy`).
+(so that its mean is right) and windowed in frequency; w_i is the angle that a ray of view i stands for (`redundancy`). In both, x(p) sums over views what the ray through p measured: weighted
+(`Geometry.ray_weights`), filtered (`ramp`), and read where it meets the detector (`hits`).
 
 Source: Kak and Slaney, Principles of Computerized Tomographic Imaging (1988), sections 3.3 and 3.4.2.
 """
@@ -16,9 +17,8 @@ from torch import Tensor, nn
 from torch.nn.functional import grid_sample
 
 from ctrecon.errors import InputError
-from ctrecon.physics.fan import Fan
 from ctrecon.physics.geometry import Geometry
-from ctrecon.physics.redundancy import is_full_turn, ray_weights
+from ctrecon.physics.redundancy import is_full_turn
 from ctrecon.shapes import Image, Sinogram
 
 WINDOW = {  # of the frequency over the Nyquist frequency, in [0, 1]
@@ -50,11 +50,8 @@ class FilteredBackProjection(nn.Module):
         if not 0 < frequency_scaling <= 1:
             raise InputError(f"frequency_scaling={frequency_scaling}: expected a number above 0, up to 1")
         self.geometry = geometry
-        weights = ray_weights(geometry)
-        if isinstance(geometry, Fan):
-            weights = weights * geometry.detector_m / np.hypot(geometry.detector_m, geometry.bins_m)
         self.beside = _bins_beside(geometry)
-        self.register_buffer("weights", torch.tensor(weights, dtype=torch.float32), persistent=False)
+        self.register_buffer("weights", torch.tensor(geometry.ray_weights(), dtype=torch.float32), persistent=False)
         self.register_buffer("response", self._ramp(window, frequency_scaling), persistent=False)
 
     def forward(self, y: Sinogram) -> Image:
@@ -71,40 +68,18 @@ class FilteredBackProjection(nn.Module):
         out = q.new_zeros(len(q), pixels, pixels)
         step = max(1, CHUNK // pixels**2 // len(q))
         for first in range(0, q.shape[1], step):
-            hit, weight = self._hit(slice(first, first + step), q)
-            # Each view is a picture of one row for torch's interpolation, which is zero beside it.
-            values = grid_sample(q[:, first : first + step].transpose(0, 1)[:, :, None], hit, align_corners=True)
+            place, weight = self.geometry.hits(slice(first, first + step), q)
+            # Each view is a picture of one row for torch's interpolation, which is zero beside it; -1 and 1 are its outer bins.
+            along = place * (2 / (q.shape[2] - 1))
+            grid = torch.stack([along, torch.zeros_like(along)], dim=-1)
+            values = grid_sample(q[:, first : first + step].transpose(0, 1)[:, :, None], grid, align_corners=True)
             out = out + (values if weight is None else values * weight[:, None]).sum(0)
         return out
 
-    def _hit(self, views: slice, q: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Where the ray through each pixel meets the detector, (A, H, W, 2) with -1 and 1 the outer bins, and its weight (A, H, W)."""
-        g = self.geometry
-        axis = g.pixel_m * (np.arange(g.pixels) - (g.pixels - 1) / 2)
-        angle = g.angles_rad[views, None]
-        to_bins = 2 / ((g.bins + 2 * self.beside - 1) * g.bin_m)
-        # Along the detector and along the central ray, each a row's part plus a column's.
-        row, column = axis + g.centre_m[0], axis + g.centre_m[1]
-        along = self._sum(to_bins * row * np.cos(angle), to_bins * column * np.sin(angle), q)
-        weight = None
-        if isinstance(g, Fan):
-            # Turned pixels add up the same two numbers here, and only then the 1: their rounding is the same.
-            depth = 1 + self._sum(-row * np.sin(angle) / g.source_m, column * np.cos(angle) / g.source_m, q)
-            along, weight = along / depth * (g.detector_m / g.source_m), depth**-2
-        return torch.stack([along - to_bins * g.offset_m, torch.zeros_like(along)], dim=-1), weight
-
-    def _sum(self, row: np.ndarray, column: np.ndarray, like: Tensor) -> Tensor:
-        return torch.as_tensor(row).to(like)[:, :, None] + torch.as_tensor(column).to(like)[:, None, :]
-
     def _ramp(self, window: str, scaling: int | float) -> Tensor:
-        """Frequency response of the ramp on the detector scaled to the centre of rotation, including the bin width, in 1/m."""
-        g = self.geometry
-        bin_m = g.bin_m * (g.source_m / g.detector_m if isinstance(g, Fan) else 1)
-        length = 2 ** math.ceil(math.log2(2 * (g.bins + self.beside)))
-        n = np.fft.fftfreq(length, 1 / length)
-        kernel = np.where(n % 2 == 1, -1 / (np.pi * np.where(n == 0, 1, n)) ** 2, 0.0)
-        kernel[0] = 0.25
-        ramp = torch.tensor(np.fft.rfft(kernel).real / bin_m)
+        """Frequency response of the geometry's ramp filter, windowed."""
+        length = 2 ** math.ceil(math.log2(2 * (self.geometry.bins + self.beside)))
+        ramp = torch.tensor(np.fft.rfft(self.geometry.ramp(np.fft.fftfreq(length, 1 / length))).real)
         frequency = torch.linspace(0, 1, len(ramp), dtype=torch.float64) / scaling
         return (ramp * WINDOW[window](frequency) * (frequency <= 1)).float()
 
@@ -113,7 +88,5 @@ def _bins_beside(geometry: Geometry) -> int:
     """How many bins beyond a shifted detector the image needs: what is filtered there belongs to lines that opposite views complete."""
     if geometry.offset_m == 0 or not is_full_turn(geometry):
         return 0
-    reach = geometry.fov_m / math.sqrt(2) + math.hypot(*geometry.centre_m)
-    if isinstance(geometry, Fan):
-        reach *= geometry.detector_m / math.sqrt(geometry.source_m**2 - reach**2)
+    reach = geometry.shadow_m(geometry.fov_m / math.sqrt(2) + math.hypot(*geometry.centre_m))
     return max(0, math.ceil((reach + abs(geometry.offset_m)) / geometry.bin_m - geometry.bins / 2))

@@ -34,7 +34,10 @@ class MatrixFree(Projector):
     def forward(self, x: Tensor) -> Tensor:
         images = _array(x)
         out = np.empty((len(x), *self.geometry.shape), dtype=np.float32)
-        self._each(len(x), lambda image, arc: astra.projector.direct_FP(arc.projector, images[image], out=out[image, arc.views]))
+        self._each(
+            len(x),
+            lambda image, arc: astra.projector.direct_FP(arc.projector, images[image], out=self._detectors(out[image, arc.views])),
+        )
         return torch.from_numpy(out).to(x)
 
     def transpose(self, y: Tensor) -> Tensor:
@@ -43,13 +46,21 @@ class MatrixFree(Projector):
         self._each(
             len(y),
             lambda image, arc: astra.projector.direct_BP(
-                arc.projector, sinograms[image, arc.views], out=parts[arc.projector][image]
+                arc.projector, self._detectors(sinograms[image, arc.views]), out=parts[arc.projector][image]
             ),
         )
         return torch.from_numpy(sum(parts.values())).to(y)
 
     def describe(self) -> str:
         return "ASTRA ray by ray, nothing stored"
+
+    def _detectors(self, views: np.ndarray) -> np.ndarray:
+        """Views of a sinogram as the detectors that ASTRA knows: more than one a view where they are given in pieces."""
+        return views.reshape(-1, self._bins)
+
+    @cached_property
+    def _bins(self) -> int:
+        return self.geometry.beam().bins
 
     @cached_property
     def _arcs(self) -> list[Arc]:

@@ -13,8 +13,9 @@ import torch
 from odl.applications import tomo
 
 from ctrecon.errors import InputError
+from ctrecon.physics.beam import across
 from ctrecon.physics.fan import Fan
-from ctrecon.physics.geometry import Geometry, across
+from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
 
@@ -108,21 +109,18 @@ def to_odl(geometry: Geometry) -> tomo.Geometry:
     """The same rays as an ODL geometry.
 
     Raises:
-        InputError: The views are not in ascending order of angle, as ODL demands.
+        InputError: The views are not in ascending order of angle, as ODL demands, or ODL has no such rays.
     """
+    name, distances = geometry.odl_form()
     angles = geometry.angles_rad
     steps = np.diff(angles)
     if (steps <= 0).any():
-        raise InputError(f"geometry.views={geometry.views}: ODL expects views in ascending order of angle")
+        raise InputError("ODL expects views in ascending order of angle: sort geometry.angles_deg, or geometry.views")
     first, last = (steps[0] / 2, steps[-1] / 2) if len(steps) else (math.pi / 4, math.pi / 4)
     views = odl.nonuniform_partition(angles, min_pt=angles[0] - first, max_pt=angles[-1] + last)
     half = geometry.bins * geometry.bin_m / 2
     detector = odl.uniform_partition(geometry.offset_m - half, geometry.offset_m + half, geometry.bins)
-    if isinstance(geometry, Fan):
-        return tomo.FanBeamGeometry(
-            views, detector, src_radius=geometry.source_m, det_radius=geometry.detector_m - geometry.source_m
-        )
-    return tomo.Parallel2dGeometry(views, detector)
+    return getattr(tomo, name)(views, detector, **distances)
 
 
 class OdlOperator(odl.Operator):

@@ -1,13 +1,14 @@
 """Parallel beams."""
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
-from ctrecon.physics.geometry import Geometry, axes
+from ctrecon.physics.beam import axes
+from ctrecon.physics.geometry import Geometry
+from ctrecon.physics.redundancy import parallel_weights
 
 
 @dataclass(frozen=True)
@@ -26,5 +27,11 @@ class Parallel(Geometry):
         foot = (self.offset_m - axis @ np.array(self.centre_m))[:, None] * axis
         return np.stack([foot, self.bins * self.bin_m / 2 * axis], axis=1)
 
-    def _detector_m(self) -> float:
-        return math.sqrt(2) * self.fov_m
+    def shadow_m(self, radius: float) -> float:
+        return radius
+
+    def ray_weights(self) -> Float[np.ndarray, "A D"]:
+        return parallel_weights(self)
+
+    def odl_form(self) -> tuple[str, dict[str, float]]:
+        return "Parallel2dGeometry", {}

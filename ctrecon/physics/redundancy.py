@@ -14,24 +14,30 @@ import numpy as np
 from jaxtyping import Float
 
 from ctrecon.errors import InputError
-from ctrecon.physics.fan import Fan
 from ctrecon.physics.geometry import Geometry
 
 GAP = 3.0  # times the median: a larger gap between views is missing data, which no view stands for
 
 
-def ray_weights(geometry: Geometry) -> Float[np.ndarray, "A D"]:
-    """The angle in radians that each ray stands for.
-
-    Raises:
-        InputError: A fan beam whose views lie on several separate arcs.
-    """
+def parallel_weights(geometry: Geometry) -> Float[np.ndarray, "A D"]:
+    """The angle in radians that each ray of a parallel beam stands for."""
     angles = geometry.angles_rad
-    if isinstance(geometry, Fan):
-        return _share_angles(angles, 2 * math.pi)[:, None] * _fan(geometry)
     # A line beyond the detector's mirror image is never seen from the other side.
     twice = np.abs(geometry.bins_m) <= geometry.bins * geometry.bin_m / 2 - abs(geometry.offset_m)
     return np.where(twice, *(_share_angles(angles, arc)[:, None] for arc in (math.pi, 2 * math.pi)))
+
+
+def fan_weights(geometry: Geometry, gamma: Float[np.ndarray, " D"]) -> Float[np.ndarray, "A D"]:
+    """The angle in radians that each ray of a fan stands for.
+
+    Args:
+        geometry: The scan, with a detector that is the same in each view.
+        gamma: Angle of each ray from the central one, which grows with the bins.
+
+    Raises:
+        InputError: The views lie on several separate arcs.
+    """
+    return _share_angles(geometry.angles_rad, 2 * math.pi)[:, None] * _fan(geometry, gamma)
 
 
 def is_full_turn(geometry: Geometry) -> bool:
@@ -59,7 +65,7 @@ def _missing(gaps: np.ndarray) -> np.ndarray:
     return gaps > GAP * np.median(gaps) + 1e-9
 
 
-def _fan(geometry: Fan) -> Float[np.ndarray, "#A D"]:
+def _fan(geometry: Geometry, gamma: np.ndarray) -> Float[np.ndarray, "#A D"]:
     """The share of a line that each ray of a fan takes."""
     if is_full_turn(geometry):
         return _shifted(geometry)[None]
@@ -73,9 +79,7 @@ def _fan(geometry: Fan) -> Float[np.ndarray, "#A D"]:
     ascending = np.sort(angles % (2 * math.pi))
     step = np.median(gaps)
     first = ascending[(missing[0] + 1) % len(ascending)] - step / 2
-    return _short(
-        (angles - first) % (2 * math.pi), 2 * math.pi - gaps[missing[0]] + step, np.arctan(geometry.bins_m / geometry.detector_m)
-    )
+    return _short((angles - first) % (2 * math.pi), 2 * math.pi - gaps[missing[0]] + step, gamma)
 
 
 def _short(angles: np.ndarray, arc: float, gamma: np.ndarray) -> Float[np.ndarray, "A D"]:
@@ -88,7 +92,7 @@ def _short(angles: np.ndarray, arc: float, gamma: np.ndarray) -> Float[np.ndarra
     return weights
 
 
-def _shifted(geometry: Fan) -> Float[np.ndarray, " D"]:
+def _shifted(geometry: Geometry) -> Float[np.ndarray, " D"]:
     """A full turn: half for each of a pair; rays without a partner, on a shifted detector, count fully, with a smooth passage."""
     if geometry.offset_m == 0:
         return np.full(geometry.bins, 0.5)

@@ -184,7 +184,7 @@ def _astra_rows(geometry: Geometry, views: np.ndarray) -> csr_array:
     try:
         matrix = csr_array(astra.matrix.get(handle), dtype=np.float32)
         x = np.random.default_rng(0).random((geometry.pixels,) * 2, dtype=np.float32)
-        y = np.zeros((len(views), geometry.bins), dtype=np.float32)
+        y = np.zeros(astra.geom_size(rays), dtype=np.float32)
         astra.projector.direct_FP(projector, x, out=y)
         error = np.abs((matrix @ x.ravel()).reshape(y.shape) - y).max()
         if not error <= 1e-4 * np.abs(y).max():

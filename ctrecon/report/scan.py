@@ -5,8 +5,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ctrecon.disk.atomic import replacing, writable
-from ctrecon.physics.fan import Fan
-from ctrecon.physics.geometry import Geometry, across
+from ctrecon.physics.beam import across
+from ctrecon.physics.geometry import Geometry
 
 LEGEND = "square: image; dots: where the rays of each view come from; bar: detector of the first view, with its outer rays"
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille character, by row and column
@@ -25,10 +25,10 @@ def draw(geometry: Geometry) -> Figure:
     extent = frames[:, -1]
     ends = np.array([frames[0, -2] - extent[0], frames[0, -2] + extent[0]])
     along = across(extent) / np.linalg.norm(extent[0])
-    if isinstance(geometry, Fan):
-        sources = frames[:, 0]
-        starts = frames[[0, 0], 0]
-    else:  # the middle of where its rays come from
+    sources = geometry.sources()
+    if sources is not None:
+        starts = sources[[0, 0]]
+    else:  # the middle of where parallel rays come from
         sources = frames[:, 0] - 1.2 * geometry.fov_m * along
         starts, ends = ends - 1.2 * geometry.fov_m * along[0], ends + 1.2 * geometry.fov_m * along[0]
     axes.plot(sources[:, 1], sources[:, 0], "s", markersize=2.5, markeredgewidth=0, color="black", antialiased=False)

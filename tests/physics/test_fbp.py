@@ -170,7 +170,7 @@ def test_measured_parallel_beam_with_a_shifted_detector(shared):
 def against_reference(file, phantom, pixels, views, window):
     """Correlation with the challenge's own reconstruction, and the ratio of scales."""
     geometry = experiment("geometry=fan_htc2022", f"geometry.pixels={pixels}", f"geometry.views={views}").geometry
-    y = torch.from_numpy(file["sinogram"][phantom])[None, None, list(geometry.view_numbers)]
+    y = torch.from_numpy(file["sinogram"][phantom])[None, None, list(geometry.views)]
     ours = FilteredBackProjection(geometry, window)(y)[0, 0].numpy()  # in 1/m
     theirs = file["reference_fbp"][phantom].reshape(pixels, 512 // pixels, pixels, -1).mean((1, 3)) / 0.1483223e-3
     return np.corrcoef(ours.ravel(), theirs.ravel())[0, 1], (ours * theirs).sum() / (theirs**2).sum()

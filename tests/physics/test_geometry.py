@@ -80,7 +80,7 @@ def test_wrong_turn_fails():
         PART,
         ANY,
         dataclasses.replace(PARALLEL, offset_m=1e-3),
-        dataclasses.replace(FAN, views=25),
+        dataclasses.replace(FAN, views=25, scan_views=25),
         dataclasses.replace(FAN, views=25, scan_views=25, step_deg=15.0),
     ],
 )
@@ -91,7 +91,7 @@ def test_turn_is_refused_where_there_is_none(scan):
 
 def test_views_pick_from_the_scan():
     whole = Fan(pixels=16, fov_m=0.07, views=721, scan_views=721, step_deg=0.5, source_m=0.41, detector_m=0.55)
-    pick = lambda views: dataclasses.replace(whole, views=views).view_numbers  # noqa: E731
+    pick = lambda views: dataclasses.replace(whole, views=views).views  # noqa: E731
     assert pick(721) == tuple(range(721))
     assert pick(720) == tuple(range(720))
     assert pick(360) == tuple(range(0, 720, 2))
@@ -99,7 +99,7 @@ def test_views_pick_from_the_scan():
     assert pick([5, 7, 300]) == (5, 7, 300)
     assert np.isclose(np.rad2deg(dataclasses.replace(whole, views=[5, 7]).angles_rad), [2.5, 3.5]).all()
     limited = Parallel(pixels=16, fov_m=0.2, scan_views=61, step_deg=1.0)
-    assert len(limited.view_numbers) == 61 and dataclasses.replace(limited, views=6).view_numbers == (0, 10, 20, 30, 40, 50)
+    assert len(limited.views) == 61 and dataclasses.replace(limited, views=6).views == (0, 10, 20, 30, 40, 50)
     listed = Parallel(pixels=16, fov_m=0.2, angles_deg=[0, 7, 30, 31], start_deg=5.0, views="1::2")
     assert np.allclose(np.rad2deg(listed.angles_rad), [12, 36])
     for bad in (722, 0, [1, 1], [721], "9:3", "a:b", [-1]):
