@@ -10,11 +10,7 @@ from ctrecon.config.experiment import model_of
 from ctrecon.config.words import options
 from ctrecon.errors import InputError
 from ctrecon.measure.metrics import equivariance_error, transpose_defect
-from ctrecon.models.cell import Cell
 from ctrecon.models.model import Model
-from ctrecon.models.tuned import Tuned
-from ctrecon.models.unrolled import Unrolled
-from ctrecon.ode.block import Block
 from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.stored_matrix import matrix_bytes
 from ctrecon.report.scan import LEGEND, as_text, write_picture
@@ -43,10 +39,7 @@ def describe(model: Model) -> str:
         "symmetry": _symmetry(geometry),
         "model": f"{type(model).__name__}, {sum(p.numel() for p in model.parameters()):,} parameters",
     }
-    if isinstance(model, Unrolled):
-        lines |= _network(model)
-    if isinstance(model, Tuned):
-        lines[model.name] = f"{model.number.item():.4g}"
+    lines |= model.describe()
     if ray is not None:
         lines["projector"] = ray.projector.describe()
         if 2 * matrix_bytes(geometry) * len(geometry.moves()) > MEASURED_BELOW:
@@ -91,33 +84,3 @@ def _symmetry(geometry: Geometry) -> str:
     turns = sum(not move.mirrored for move in moves)
     quarter = "" if turns == 4 else ", no quarter turn"
     return f"{turns} of 4 turns and {len(moves) - turns} of 4 mirrors map the rays to themselves{quarter}"
-
-
-def _network(model: Unrolled) -> dict[str, str]:
-    family, cell = model.family, model.cells[0]
-    layers = cell.convolutions()
-    counts = ", ".join(f"{layer.weight.numel() + layer.bias.numel():,}" for layer in layers)
-    free, taps = (sum(f(layer) for layer in layers) for f in (lambda k: k.weight.numel(), lambda k: k.filter().numel()))
-    return {
-        "features": f"{type(family).__name__}, {family.width} channels, rotations: {family.rotations}",
-        "cell": f"{type(cell).__name__}, {counts} parameters a convolution; {len(model.cells)} cells for {model.iterations} iterations, "
-        f"memory {model.memory}",
-        "filters": f"{free:,} degrees of freedom of {taps:,} ordinary ones a cell ({100 * free / taps:.3g} %)",
-        "block": _block(cell, model.geometry.pixels),
-    }
-
-
-def _block(cell: Cell, pixels: int) -> str:
-    """What flows in a cell, and how far its steps are from where they lose stability."""
-    blocks, grid = [m for m in cell.modules() if isinstance(m, Block)], min(pixels, 64)  # norms hardly grow beyond, and cost more
-    if not blocks:
-        return "none"
-    block = blocks[0].eval()
-    kinds = f"{len(blocks)} {type(block).__name__} of {type(block.field).__name__}"
-    plan = block.plan()
-    rate = max(h * field.rate((grid, grid)) for field, h in plan)
-    return (
-        f"{kinds}, {block.steps} steps of {max(float(h) for _, h in plan):.3g} (order {block.integrator.order}), "
-        f"{'one field for all' if len(block.fields) == 1 else 'each its own field'}; "
-        f"step times Lipschitz constant {rate:.3g} on {grid} x {grid}"
-    )

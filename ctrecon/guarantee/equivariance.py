@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from ctrecon.data.scanner import rotate
 from ctrecon.errors import InputError
 from ctrecon.guarantee.claim import Claim, Subject, worst
-from ctrecon.guarantee.stop import Stop, cells
 from ctrecon.measure.metrics import equivariance_error
-from ctrecon.models.unrolled import Unrolled
+from ctrecon.models.model import Stop
 from ctrecon.shapes import Image
 
 EXACT = 1e-5  # of the largest value: rounding in float32
@@ -18,11 +18,11 @@ ANGLES = (15, 30, 45, 60, 75)  # degrees; the grid does not map to itself
 
 @torch.no_grad()
 def claims(subject: Subject) -> Iterator[Claim]:
-    """Each cell and the whole reconstruction at 90 degrees, and the whole reconstruction at other angles."""
+    """Each learned part and the whole reconstruction at 90 degrees, and the whole reconstruction at other angles."""
     model = subject.model
-    promised = isinstance(model, Unrolled) and model.family.rotations % 4 == 0
+    promised = model.rotations % 4 == 0
     theory = "turns by 90 degrees pass through" if promised else ""
-    alone = [_cell(stop, theory) for stop in cells(subject)]
+    alone = [_part(stop, theory) for stop in model.stops(subject.y)]
     if alone:
         yield worst(alone)
     try:
@@ -36,12 +36,17 @@ def claims(subject: Subject) -> Iterator[Claim]:
         yield Claim("equivariance", f"whole reconstruction, {angle} degrees", "", _turned(subject, upright, angle))
 
 
-def _cell(stop: Stop, theory: str) -> Claim:
+@torch.no_grad()
+def _part(stop: Stop, theory: str) -> Claim:
     turn = lambda t: t.rot90(1, (-2, -1))  # noqa: E731
-    x, s = stop.cell(stop.x, stop.gradient, stop.s)
-    turned = stop.cell(turn(stop.x), turn(stop.gradient), turn(stop.s))
-    error = max(((a - turn(b)).abs().max() / b.abs().max()).item() for a, b in zip(turned, (x, s), strict=True) if b.any())
+    upright, turned = (_tuple(stop.part(*inputs)) for inputs in (stop.inputs, map(turn, stop.inputs)))
+    pairs = zip(turned, upright, strict=True)
+    error = max((((a - turn(b)).abs().max() / b.abs().max()).item() for a, b in pairs if b.any()), default=0.0)
     return Claim("equivariance", f"{stop.name}, 90 degrees", theory, error, EXACT if theory else None)
+
+
+def _tuple(out: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return out if isinstance(out, tuple) else (out,)
 
 
 def _turned(subject: Subject, upright: Image, angle: int) -> float:

@@ -1,52 +1,24 @@
-"""What the cells of an unrolled model see on their way to an image."""
+"""What the blocks of a model see on the way to an image."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ctrecon.guarantee.claim import Subject
-from ctrecon.models.cell import Cell
-from ctrecon.models.unrolled import Unrolled
 from ctrecon.ode.block import Block
-from ctrecon.shapes import Features, Image
-
-
-@dataclass(frozen=True)
-class Stop:
-    """One iteration: its cell and what goes in."""
-
-    name: str
-    cell: Cell
-    x: Image
-    gradient: Image
-    s: Features
-
-
-@torch.no_grad()
-def cells(subject: Subject) -> Iterator[Stop]:
-    """The first iteration of every cell; none for a model without cells."""
-    model, y = subject.model, subject.y
-    if not isinstance(model, Unrolled):
-        return
-    x = model.start(y)
-    s = x.new_zeros(len(x), model.memory, *x.shape[2:])
-    for k, cell in enumerate(model.cells):
-        gradient = model.term.gradient(x, y)
-        yield Stop(f"cell {k + 1}", cell, x, gradient, s)
-        x, s = cell(x, gradient, s)
+from ctrecon.shapes import Features
 
 
 @torch.no_grad()
 def blocks(subject: Subject) -> Iterator[tuple[str, Block, Features]]:
-    """The blocks of every cell, by name, with the features that go in."""
-    for stop in cells(subject):
+    """The blocks at every stop of the model, by name, with the features that go in."""
+    for stop in subject.model.stops(subject.y):
         seen: list[tuple[Block, Features]] = []
-        found = [module for module in stop.cell.modules() if isinstance(module, Block)]
+        found = [module for module in stop.part.modules() if isinstance(module, Block)]
         hooks = [b.register_forward_pre_hook(lambda b, inputs, seen=seen: seen.append((b, inputs[0]))) for b in found]
         try:
-            stop.cell(stop.x, stop.gradient, stop.s)
+            stop.part(*stop.inputs)
         finally:
             for hook in hooks:
                 hook.remove()

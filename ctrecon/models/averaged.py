@@ -12,7 +12,6 @@ from ctrecon.conv.norm import NormBound
 from ctrecon.errors import InputError
 from ctrecon.models.cell import Cell
 from ctrecon.ode.block import Block
-from ctrecon.ode.nonexpansive import Nonexpansive
 from ctrecon.shapes import Features, Image
 
 
@@ -36,6 +35,9 @@ class Averaged(Cell):
     Source: Bauschke and Combettes, Convex Analysis and Monotone Operator Theory (2017), propositions 4.46 and 5.16.
     """
 
+    lipschitz = 1.0
+    repeatable = False  # its norm is followed while it runs
+
     def __init__(
         self, family: ConvFamily, block: Callable[[], Block], memory: int, blocks: int = 1, weight: int | float = 0.5
     ) -> None:
@@ -46,7 +48,7 @@ class Averaged(Cell):
             raise InputError(f"cell.weight={weight}: expected a number between 0 and 1, such as 0.5")
         self.lift, self.weight = family.lift(1), weight
         self.blocks = nn.Sequential(*(block() for _ in range(blocks)))
-        if not all(isinstance(b, Nonexpansive) for b in self.blocks):
+        if not all(b.nonexpansive for b in self.blocks):
             raise InputError("cell=averaged needs blocks that never expand: say block=nonexpansive field=gradient_flow")
         self.norm = NormBound(self.lift)
 
@@ -57,7 +59,7 @@ class Averaged(Cell):
         return u + self.weight * moved / self.norm().square().clamp(min=1e-30), s
 
     @torch.no_grad()
-    def quieten(self, gain: int | float) -> None:
+    def scale_correction(self, gain: int | float) -> None:
         for block in self.blocks:
             for layer in block.modules():
                 if isinstance(layer, Convolution):

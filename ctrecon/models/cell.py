@@ -1,7 +1,8 @@
 """A cell: the learned part of one iteration."""
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -9,6 +10,7 @@ from torch import nn
 from ctrecon.conv.convolution import Convolution
 from ctrecon.conv.family import ConvFamily
 from ctrecon.ode.block import Block
+from ctrecon.ode.promise import Promise
 from ctrecon.shapes import Channels, Features, Image
 
 
@@ -19,15 +21,44 @@ class Cell(nn.Module, abc.ABC):
         family: What a feature is.
         block: Makes a flow on features.
         memory: Channels of s.
+
+    Attributes:
+        lipschitz: A Lipschitz constant of x - gradient -> x on images of every size, where there is no memory; None: theory gives none.
     """
+
+    lipschitz: ClassVar[float | None] = None
 
     @abc.abstractmethod
     def forward(self, x: Image, gradient: Image, s: Features) -> tuple[Image, Features]:
         """The next image and memory."""
 
     @abc.abstractmethod
-    def quieten(self, gain: int | float) -> None:
-        """Scale what the cell adds to a plain gradient step by `gain`, near zero: so every family starts as the same model."""
+    def scale_correction(self, gain: int | float) -> None:
+        """Scale what the cell adds to a plain gradient step by `gain`; near zero, every family starts as the same model."""
+
+    def promises(self) -> Iterator[Promise]:
+        """What it promises of itself, beside its blocks; each becomes a line of the certificate."""
+        yield from ()
+
+    def blocks_inside(self) -> list[Block]:
+        """All blocks."""
+        return [m for m in self.modules() if isinstance(m, Block)]
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether running it twice while training is the same as running it once."""
+        return all(block.repeatable for block in self.blocks_inside())
+
+    def describe(self, shape: tuple[int, int]) -> dict[str, str]:
+        """What it is made of, for `show`: lines by name; blocks as they are on images of `shape` (H, W)."""
+        layers, blocks = self.convolutions(), self.blocks_inside()
+        counts = ", ".join(f"{layer.weight.numel() + layer.bias.numel():,}" for layer in layers)
+        free, taps = (sum(f(layer) for layer in layers) for f in (lambda k: k.weight.numel(), lambda k: k.filter().numel()))
+        return {
+            "cell": f"{type(self).__name__}, {counts} parameters a convolution",
+            "filters": f"{free:,} degrees of freedom of {taps:,} ordinary ones a cell ({100 * free / taps:.3g} %)",
+            "block": f"{len(blocks)} {blocks[0].eval().describe(shape)}" if blocks else "none",
+        }
 
     def convolutions(self) -> list[Convolution]:
         """All convolutions, from the image's side to the image's side."""
@@ -65,5 +96,5 @@ class Free(Cell):
         return self.project(self.blocks(self.activation(self.lift(channels))))
 
     @torch.no_grad()
-    def quieten(self, gain: int | float) -> None:
+    def scale_correction(self, gain: int | float) -> None:
         self.project.weight *= gain

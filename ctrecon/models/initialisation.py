@@ -8,7 +8,7 @@ import torch
 from ctrecon.conv.convolution import Convolution
 from ctrecon.models.cell import Cell
 from ctrecon.models.conjugate_gradients import conjugate_gradients
-from ctrecon.ode.field import Residual
+from ctrecon.ode.field import VectorField
 
 
 class Initialisation(abc.ABC):
@@ -35,13 +35,11 @@ class Isotropic(Initialisation):
     def __call__(self, cell: Cell) -> None:
         for layer in cell.convolutions():
             isotropic_(layer)
-        cell.quieten(self.gain)
+        cell.scale_correction(self.gain)
 
 
 class Published(Initialisation):
     """The paper's start: each library's default, the convolutions of residual fields zero.
-
-    (A symmetric layer would never leave zero: where K = 0, -K^T s(K z + b) has no gradient to K.)
 
     Source: published code of Celledoni et al., Inverse Problems 37 (2021) 085006.
     """
@@ -51,9 +49,8 @@ class Published(Initialisation):
         for layer in cell.convolutions():
             layer.reset_as_published()
         for field in cell.modules():
-            if isinstance(field, Residual):
-                field.K.weight.zero_()
-                field.K.bias.zero_()
+            if isinstance(field, VectorField):
+                field.reset_as_published()
 
 
 @torch.no_grad()

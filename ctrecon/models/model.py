@@ -1,17 +1,59 @@
 """A model maps sinograms to images."""
 
 import abc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from ctrecon.models.fitting import Fitting
+from ctrecon.ode.promise import Promise
 from ctrecon.physics.geometry import Geometry
 from ctrecon.shapes import Image, Sinogram
 
 
+@dataclass(frozen=True)
+class Stop:
+    """A learned part of a model, at the place where an image comes by on its way.
+
+    Attributes:
+        name: Such as "cell 2".
+        part: From images and scalar channels to images and scalar channels, all on the image's grid.
+        inputs: What goes in there.
+        promises: What the part promises of itself, measured at these inputs.
+        on_images: The part as a map from one image to one image, where it is that and has a Lipschitz constant.
+        lipschitz: That constant, on images of every size.
+    """
+
+    name: str
+    part: nn.Module
+    inputs: tuple[Tensor, ...]
+    promises: tuple[Promise, ...] = ()
+    on_images: Callable[[Image], Image] | None = None
+    lipschitz: float | None = None
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """An iteration that may go on for ever: x <- step(x) from a start.
+
+    Attributes:
+        start: The first image.
+        step: One iteration.
+        converges: Whether theory says that no step is longer than the one before.
+    """
+
+    start: Image
+    step: Callable[[Image], Image]
+    converges: bool
+
+
 class Model(nn.Module, abc.ABC):
-    """A reconstruction method for one geometry. A classical one is a model without parameters.
+    """A reconstruction method for one geometry, and its answers to what commands and certificates ask of every model.
+
+    A new architecture answers by overriding what is said here, all of which has a default: `fitting`, `rotations`, `describe`, and, where it has
+    learned parts, `stops`, `iteration`, `noise_growth` and `graph_bytes`.
 
     Args:
         geometry: The scan that it reconstructs.
@@ -19,10 +61,12 @@ class Model(nn.Module, abc.ABC):
     Attributes:
         fitting: What training chooses of it.
         homogeneous: Whether c times the sinogram gives c times the image, so that data of any unit may go in.
+        rotations: Number of rotations over a full turn that pass through by construction, where the scan shares them; 1: none.
     """
 
     fitting: Fitting = Fitting.NOTHING
     homogeneous: ClassVar[bool] = False
+    rotations: int = 1
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
@@ -31,3 +75,27 @@ class Model(nn.Module, abc.ABC):
     @abc.abstractmethod
     def forward(self, y: Sinogram) -> Image:
         """The image of a sinogram. Raises InputError where the sinogram is not of this geometry."""
+
+    def describe(self) -> dict[str, str]:
+        """What it is made of, for `show`: lines by name."""
+        return {}
+
+    def stops(self, y: Sinogram) -> Iterator[Stop]:
+        """Its learned parts, each once, with what goes in for that sinogram."""
+        yield from ()
+
+    def iteration(self, y: Sinogram) -> Iteration | None:
+        """Its one iteration, if it has one that may go on for ever."""
+        return None
+
+    def noise_growth(self, growth: Callable[["Model"], float]) -> float | None:
+        """A bound of |dx| ||A|| / |dy|, the growth of noise from sinogram to image; None: theory gives none.
+
+        Args:
+            growth: Measures it for a model that this one starts with.
+        """
+        return None
+
+    def graph_bytes(self) -> int:
+        """What derivatives of derivatives keep of one image, roughly; little for a classical model."""
+        return 0

@@ -26,6 +26,8 @@ class OrbitMean(Model):
             raise InputError(f"averaged=true: expected a scan with quarter turns, this one has {len(turns)} of 4")
         self.turns = [turns[quarters] for quarters in range(4)]
 
+    rotations = 4
+
     @property
     def fitting(self) -> Fitting:
         return self.model.fitting

@@ -38,3 +38,6 @@ class Tuned(Model):
             raise InputError(f"model.{self.name}={number}: expected a positive {'whole ' * self.whole}number")
         self.ray = ray
         self.number = nn.Parameter(torch.tensor(float(number)), requires_grad=False)
+
+    def describe(self) -> dict[str, str]:
+        return {self.name: f"{self.number.item():.4g}"}

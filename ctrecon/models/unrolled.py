@@ -1,6 +1,6 @@
 """Learned proximal gradient with memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
@@ -8,17 +8,19 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from ctrecon.conv.family import ConvFamily
-from ctrecon.conv.norm import NormBound
 from ctrecon.errors import InputError
 from ctrecon.models.cell import Cell
 from ctrecon.models.fitting import Fitting
 from ctrecon.models.initialisation import Initialisation
-from ctrecon.models.model import Model
+from ctrecon.models.model import Iteration, Model, Stop
 from ctrecon.ode.block import Block
 from ctrecon.ode.field import VectorField
 from ctrecon.physics.data_term import DataTerm
 from ctrecon.physics.ray import RayTransform
 from ctrecon.shapes import Features, Image, Sinogram
+
+GRID = 64  # pixels at most on which blocks are described: norms hardly grow beyond, and cost more
+KEPT = 40  # feature maps a step that derivatives of derivatives keep
 
 
 class Unrolled(Model):
@@ -69,7 +71,7 @@ class Unrolled(Model):
         for one in self.cells:
             initialisation(one)
         self.checkpointing = checkpointing
-        if checkpointing and any(isinstance(module, NormBound) for module in self.modules()):
+        if checkpointing and not all(one.repeatable for one in self.cells):
             raise InputError(
                 "model.checkpointing=true: block=nonexpansive follows its norms while it runs, which must not run twice"
             )
@@ -97,6 +99,43 @@ class Unrolled(Model):
         for cell in self.cells:
             cell.compile(*arguments, **options)
 
+    @property
+    def rotations(self) -> int:
+        return self.family.rotations
+
+    def describe(self) -> dict[str, str]:
+        grid = min(self.geometry.pixels, GRID)
+        lines = self.cells[0].describe((grid, grid))
+        lines["cell"] += f"; {len(self.cells)} cells for {self.iterations} iterations, memory {self.memory}"
+        return {"features": f"{type(self.family).__name__}, {self.family.width} channels, rotations: {self.rotations}"} | lines
+
+    @torch.no_grad()
+    def stops(self, y: Sinogram) -> Iterator[Stop]:
+        """The first iteration of every cell."""
+        x = self.start(y)
+        s = x.new_zeros(len(x), self.memory, *x.shape[2:])
+        for k, cell in enumerate(self.cells):
+            inputs = x, self.term.gradient(x, y), s
+            on_images = partial(_on_images, cell) if cell.lipschitz is not None else None
+            yield Stop(f"cell {k + 1}", cell, inputs, tuple(cell.promises()), on_images, cell.lipschitz)
+            x, s = cell(*inputs)
+
+    def iteration(self, y: Sinogram) -> Iteration | None:
+        cell = self.cells[0]
+        if len(self.cells) > 1 or cell.lipschitz is None:
+            return None
+        step = lambda x: cell(x, self.term.gradient(x, y), x[:, :0])[0]  # noqa: E731
+        return Iteration(self.start(y), step, cell.lipschitz <= 1 and self.term.nonexpansive)
+
+    def noise_growth(self, growth: Callable[[Model], float]) -> float | None:
+        kept = all(cell.lipschitz is not None and cell.lipschitz <= 1 for cell in self.cells)
+        # Each iteration keeps what was there, and its gradient step adds A^T dy / ||A||^2.
+        return growth(self.start) + self.iterations if kept and self.term.nonexpansive else None
+
+    def graph_bytes(self) -> int:
+        steps = sum(block.steps for block in self.cells[0].blocks_inside())
+        return 4 * KEPT * max(1, steps) * self.iterations * self.family.width * self.geometry.pixels**2
+
     def _iterate(self, cell: Cell, x: Image, y: Sinogram, s: Features) -> tuple[Image, Features]:
         with _full_precision(y):
             gradient = self.term.gradient(x, y)
@@ -106,3 +145,7 @@ class Unrolled(Model):
 def _full_precision(y: Sinogram) -> torch.autocast:
     """Where convolutions are in bfloat16, what is measured is not: a sinogram needs more than three digits."""
     return torch.autocast(y.device.type, enabled=False)
+
+
+def _on_images(cell: Cell, x: Image) -> Image:
+    return cell(x, torch.zeros_like(x), x[:, :0])[0]

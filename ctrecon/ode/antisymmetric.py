@@ -1,10 +1,16 @@
 """The antisymmetric network: rotation in feature space."""
 
+from collections.abc import Iterator
+
 from ctrecon.conv.family import ConvFamily
 from ctrecon.conv.norm import start, top_singular
 from ctrecon.errors import InputError
+from ctrecon.ode.block import Block
 from ctrecon.ode.field import VectorField
+from ctrecon.ode.promise import Promise
 from ctrecon.shapes import Features
+
+EXACT = 1e-5  # of |z| |L z|: rounding in float32
 
 
 class Antisymmetric(VectorField):
@@ -35,6 +41,15 @@ class Antisymmetric(VectorField):
 
     def forward(self, state: Features) -> Features:
         return self.activation(self.linear(state) + self.K.shift()[:, None, None])
+
+    def promises(self, block: Block) -> Iterator[Promise]:
+        yield Promise("antisymmetry", "the linear part only rotates and damps", self._defect, EXACT)
+
+    def _defect(self, z: Features) -> float:
+        """<z, L z> + damping |z|^2 over |z| |L z|, L the linear part."""
+        z, Lz = z.double(), self.linear(z).double()
+        defect = (z * Lz).sum() + self.damping * z.square().sum()
+        return (defect.abs() / (z.norm() * Lz.norm()).clamp(min=1e-30)).item()
 
     def rate(self, shape: tuple[int, int]) -> float:
         transpose = lambda z: self.K.transpose(z) - self.K.linear(z) - self.damping * z  # noqa: E731

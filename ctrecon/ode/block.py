@@ -1,6 +1,7 @@
 """A block: flow along a field for a time, in a few steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from ctrecon.errors import InputError
 from ctrecon.ode.field import VectorField
 from ctrecon.ode.integrator import Integrator, Step
+from ctrecon.ode.promise import Promise
 from ctrecon.shapes import Features
 
 
@@ -21,9 +23,16 @@ class Block(nn.Module):
         steps: Number of steps.
         shared: One field for all steps; or each step its own, the weights a function of time that is constant in between.
 
+    Attributes:
+        nonexpansive: Whether it brings no two features further apart, on images of any size, while training too.
+        repeatable: Whether running it twice while training is the same as running it once.
+
     Raises:
         InputError: No step, a negative time, or a method that does not fit the field.
     """
+
+    nonexpansive: ClassVar[bool] = False
+    repeatable: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -58,6 +67,33 @@ class Block(nn.Module):
         """z(time)."""
         state = self.integrator.flow(self.plan(), self.field.begin(z))
         return self.field.end(state)
+
+    def promises(self) -> Iterator[Promise]:
+        """What its method and its fields promise; each becomes a line of the certificate."""
+        yield from self.integrator.promises(self)
+        for field in self.fields:
+            yield from field.promises(self)
+
+    def lipschitz(self, shape: tuple[int, int]) -> float | None:
+        """The Lipschitz constant that theory gives the block on images of `shape` (H, W); None: it gives none."""
+        if self.nonexpansive:
+            return 1.0
+        bound = 1.0
+        for field, h in self.plan():
+            growth = self.integrator.growth(float(h) * field.rate(shape)) if field.dissipative else None
+            if growth is None:
+                return None
+            bound *= growth
+        return bound
+
+    def describe(self, shape: tuple[int, int]) -> str:
+        """What flows, in which steps, and how far these are from where they lose stability on images of `shape` (H, W)."""
+        plan, fields = self.plan(), "one field for all" if len(self.fields) == 1 else "each its own field"
+        rate = max(h * field.rate(shape) for field, h in plan)
+        return (
+            f"{type(self).__name__} of {type(self.field).__name__}, {self.steps} steps of {max(float(h) for _, h in plan):.3g} "
+            f"(order {self.integrator.order}), {fields}; step times Lipschitz constant {rate:.3g} on {shape[0]} x {shape[1]}"
+        )
 
     def roughness(self) -> Tensor:
         """sum over steps of |theta_(j+1) - theta_j|^2 / h: how much the weights change over time. 0 where one field serves all.

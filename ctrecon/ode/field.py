@@ -1,12 +1,15 @@
 """Vector fields z' = f(z): what a block flows along."""
 
 import abc
+from collections.abc import Iterator
 from typing import ClassVar
 
+import torch
 from torch import nn
 
 from ctrecon.conv.family import ConvFamily
 from ctrecon.conv.norm import spectral_norm
+from ctrecon.ode.promise import Promise
 from ctrecon.shapes import Channels, Features
 
 
@@ -15,9 +18,11 @@ class VectorField(nn.Module, abc.ABC):
 
     Attributes:
         at_rest: Whether features do not move at first, because states begin with a velocity of zero.
+        dissipative: Whether f is minus the gradient of a convex function, whose flow brings no two states further apart.
     """
 
     at_rest: ClassVar[bool] = False
+    dissipative: bool = False
 
     @abc.abstractmethod
     def forward(self, state: Features) -> Features:
@@ -26,6 +31,14 @@ class VectorField(nn.Module, abc.ABC):
     @abc.abstractmethod
     def rate(self, shape: tuple[int, int]) -> float:
         """A Lipschitz constant of f on images of `shape` (H, W)."""
+
+    def promises(self, block: nn.Module) -> Iterator[Promise]:
+        """What it promises as a field of a `Block`; each becomes a line of the certificate."""
+        yield from ()
+
+    @torch.no_grad()
+    def reset_as_published(self) -> None:
+        """Draw what the paper does not draw by the default of the library."""
 
     def begin(self, z: Features) -> Channels:
         """The state that features start from."""
@@ -52,3 +65,9 @@ class Residual(VectorField):
 
     def rate(self, shape: tuple[int, int]) -> float:
         return self.activation.slope * spectral_norm(self.K, shape)
+
+    @torch.no_grad()
+    def reset_as_published(self) -> None:
+        # A symmetric layer would never leave zero: where K = 0, -K^T s(K z + b) has no gradient to K.
+        self.K.weight.zero_()
+        self.K.bias.zero_()

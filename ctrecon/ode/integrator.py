@@ -1,16 +1,21 @@
 """Integrators: how a step along a field is made. Explicit Runge-Kutta methods are data (Butcher tableaux)."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from ctrecon.errors import InputError
 from ctrecon.ode.field import VectorField
+from ctrecon.ode.promise import Promise
 from ctrecon.shapes import Features
+
+UNDONE = 1e-5  # of the largest state on the way: rounding in float32
 
 Step = tuple[VectorField, int | float | Tensor]  # the field, and for how long
 
@@ -20,9 +25,14 @@ class Integrator(abc.ABC):
 
     Attributes:
         order: Order of convergence for smooth fields.
+        reversible: Whether `undo` undoes a step.
+        contractivity: r such that steps of h <= 2 r / L never expand, where f is minus the gradient of a convex function with
+            L-Lipschitz gradient; 0: no step is known not to.
     """
 
     order: int
+    reversible: ClassVar[bool] = False
+    contractivity: float = 0.0
 
     @abc.abstractmethod
     def step(self, field: VectorField, state: Features, h: int | float | Tensor) -> Features:
@@ -30,6 +40,23 @@ class Integrator(abc.ABC):
 
     def check(self, field: VectorField, steps: int) -> None:  # noqa: B027
         """Raises InputError where that many steps of the method do not fit the field."""
+
+    def undo(self, field: VectorField, state: Features, h: int | float | Tensor) -> Features:
+        """The state from which `step` makes this one, for reversible methods."""
+        raise NotImplementedError(f"{type(self).__name__} does not undo its steps")
+
+    def growth(self, x: float) -> float | None:
+        """A Lipschitz constant of a step of h = x / L along a field as for `contractivity`; None: none is known."""
+        return 1.0 if x <= 2 * self.contractivity else None
+
+    def swing(self, x: float) -> float | None:
+        """Largest energy over the first one, for a linear oscillator and h times its frequency x < 2, over all times; None: unbounded."""
+        return None
+
+    def promises(self, block: nn.Module) -> Iterator[Promise]:
+        """What it promises as the method of a `Block`: of a reversible one, that steps undone give back what they started from."""
+        if self.reversible:
+            yield Promise("reversibility", "exact", lambda z: _defect_of_undoing(block, z), UNDONE)
 
     def flow(self, steps: Sequence[Step], state: Features) -> Features:
         """One step after another."""
@@ -67,9 +94,13 @@ class Tableau(Integrator):
                 "say block.steps=2, or integrator=leapfrog"
             )
 
+    def growth(self, x: float) -> float | None:
+        # Of Euler z - h V'(z), whose Jacobian has eigenvalues between 1 - x and 1.
+        return max(1.0, x - 1) if len(self.b) == 1 else super().growth(x)
+
     @cached_property
     def contractivity(self) -> float:
-        """r such that steps of h <= 2 r / L never expand, where f is minus the gradient of a convex function with L-Lipschitz gradient.
+        """As for every integrator.
 
         The largest r for which B A + A^T B - b b^T + B / r is positive semidefinite, B = diag(b); it needs positive weights.
 
@@ -96,6 +127,18 @@ def heun() -> Tableau:
 def rk4() -> Tableau:
     """The classical method of Runge and Kutta."""
     return Tableau(order=4, a=((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), b=(1 / 6, 1 / 3, 1 / 3, 1 / 6))
+
+
+def _defect_of_undoing(block: nn.Module, z: Features) -> float:
+    """|undone - begun| over the largest |state| on the way."""
+    begun = state = block.field.begin(z)
+    largest = begun.norm()
+    for field, h in block.plan():
+        state = block.integrator.step(field, state, h)
+        largest = torch.maximum(largest, state.norm())
+    for field, h in reversed(block.plan()):
+        state = block.integrator.undo(field, state, h)
+    return ((state - begun).norm() / largest.clamp(min=1e-30)).item()
 
 
 def word(thing: object) -> str:

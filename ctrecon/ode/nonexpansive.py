@@ -22,6 +22,9 @@ class Nonexpansive(Block):
     Physica D 463 (2024) 134159.
     """
 
+    nonexpansive = True
+    repeatable = False  # its norms are followed while it runs
+
     def prepare(self) -> None:
         if not isinstance(self.field, GradientFlow) or not self.field.potential.activation.pointwise:
             raise InputError("block=nonexpansive needs a gradient of a convex function: say field=gradient_flow normalisation=none")

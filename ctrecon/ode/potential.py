@@ -11,7 +11,13 @@ from ctrecon.shapes import Features
 
 
 class Potential(nn.Module, abc.ABC):
-    """A convex function V on features."""
+    """A convex function V on features.
+
+    Attributes:
+        valued: Whether `value` gives its values, too.
+    """
+
+    valued: bool = True
 
     @abc.abstractmethod
     def forward(self, z: Features) -> Features:
@@ -38,6 +44,10 @@ class Layered(Potential):
     def __init__(self, family: ConvFamily) -> None:
         super().__init__()
         self.K, self.activation = family.conv(), family.activation
+
+    @property
+    def valued(self) -> bool:
+        return self.activation.pointwise
 
     def forward(self, z: Features) -> Features:
         return self.K.transpose(self.activation(self.K(z)))

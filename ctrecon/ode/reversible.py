@@ -5,7 +5,6 @@ from torch.autograd.function import once_differentiable
 
 from ctrecon.errors import InputError
 from ctrecon.ode.block import Block
-from ctrecon.ode.splitting import Splitting
 from ctrecon.shapes import Features
 
 
@@ -22,7 +21,7 @@ class Reversible(Block):
     """
 
     def prepare(self) -> None:
-        if not isinstance(self.integrator, Splitting):
+        if not self.integrator.reversible:
             raise InputError(
                 "block=reversible needs steps that can be undone: say integrator=leapfrog or symplectic_euler, field=hamiltonian or second_order"
             )

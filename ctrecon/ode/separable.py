@@ -1,14 +1,21 @@
 """Fields of two parts with an energy T(p) + V(q)."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ctrecon.ode.block import Block
 from ctrecon.ode.field import VectorField
 from ctrecon.ode.potential import Potential
+from ctrecon.ode.promise import Promise
 from ctrecon.shapes import Features
+
+STEPS, PHASE = 400, 0.2  # in which an energy is followed: so many steps of this length over the highest frequency
+GRID = 24  # pixels: conservation is a matter of the field, not of the image
+NONLINEAR = 1.02  # what curvature may add to the swing of a linear oscillator
 
 
 class Separable(VectorField):
@@ -22,6 +29,24 @@ class Separable(VectorField):
     def __init__(self, kinetic: Potential, potential: Potential) -> None:
         super().__init__()
         self.kinetic, self.potential = kinetic, potential
+
+    def promises(self, block: Block) -> Iterator[Promise]:
+        if self.kinetic.valued and self.potential.valued:
+            swing = block.integrator.swing(PHASE)
+            theory = "" if swing is None else f"largest energy over the first stays bounded ({STEPS} steps)"
+            yield Promise("energy", theory, lambda z: self._drift(block, z), None if swing is None else NONLINEAR * swing)
+
+    @torch.no_grad()
+    def _drift(self, block: Block, z: Features) -> float:
+        """The largest energy over the first one, in STEPS steps of PHASE over the highest frequency."""
+        z = z[..., :GRID, :GRID]
+        state = self.begin(z)
+        first = largest = self.energy(state)
+        h = PHASE / max(self.frequency(tuple(z.shape[2:])), 1e-30)
+        for _ in range(STEPS):
+            state = block.integrator.step(self, state, h)
+            largest = torch.maximum(largest, self.energy(state))
+        return (largest / first.clamp(min=1e-30)).max().item()
 
     def velocity(self, p: Features) -> Features:
         """q'."""

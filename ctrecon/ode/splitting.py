@@ -22,6 +22,8 @@ from ctrecon.shapes import Features
 class Splitting(Integrator):
     """An invertible, symplectic method for separable fields."""
 
+    reversible = True
+
     def check(self, field: VectorField, steps: int) -> None:
         if not isinstance(field, Separable):
             raise InputError(
@@ -34,8 +36,7 @@ class Splitting(Integrator):
         """The state from which `step` makes this one."""
 
     @abc.abstractmethod
-    def swing(self, x: float) -> float:
-        """Largest energy over the first one, for a linear oscillator and h times its frequency x < 2, over all times."""
+    def swing(self, x: float) -> float: ...
 
 
 class SymplecticEuler(Splitting):

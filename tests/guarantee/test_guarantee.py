@@ -27,7 +27,7 @@ def alive(*words):
     m = e.model().eval()
     with torch.no_grad():
         for cell in m.cells:
-            cell.quieten(300.0 if "cell=averaged" not in words else 1000.0)
+            cell.scale_correction(300.0 if "cell=averaged" not in words else 1000.0)
             for layer in cell.convolutions():
                 layer.bias.normal_(std=0.01)
     return e, m
