@@ -16,12 +16,15 @@ from jaxtyping import Float
 from ctrecon.errors import InputError
 from ctrecon.physics.geometry import Geometry
 
-GAP = 3.0  # times the median: a larger gap between views is missing data, which no view stands for
+GAP = 3.0  # times the typical one: a larger gap between views is missing data, which no view stands for
+SAME = 1e-9  # radians: views that are no further apart are one view taken again
 
 
 def parallel_weights(geometry: Geometry) -> Float[np.ndarray, "A D"]:
     """The angle in radians that each ray of a parallel beam stands for."""
     angles = geometry.angles_rad
+    if geometry.offset_m and is_full_turn(geometry):
+        return _share_angles(angles, 2 * math.pi)[:, None] * _shifted(geometry)
     # A line beyond the detector's mirror image is never seen from the other side.
     twice = np.abs(geometry.bins_m) <= geometry.bins * geometry.bin_m / 2 - abs(geometry.offset_m)
     return np.where(twice, *(_share_angles(angles, arc)[:, None] for arc in (math.pi, 2 * math.pi)))
@@ -49,7 +52,7 @@ def _share_angles(angles: np.ndarray, arc: float) -> Float[np.ndarray, " A"]:
     """Half the gaps to the neighbours on the circle of angles, (A,). A repeated view shares its angle."""
     order = np.argsort(angles % arc, kind="stable")
     gaps = _gaps(angles, arc)
-    gaps[_missing(gaps)] = np.median(gaps)
+    gaps[_missing(gaps)] = _typical(gaps)
     weights = np.empty_like(gaps)
     weights[order] = (gaps + np.roll(gaps, 1)) / 2
     return weights
@@ -62,7 +65,12 @@ def _gaps(angles: np.ndarray, arc: float) -> np.ndarray:
 
 
 def _missing(gaps: np.ndarray) -> np.ndarray:
-    return gaps > GAP * np.median(gaps) + 1e-9
+    return gaps > GAP * _typical(gaps)
+
+
+def _typical(gaps: np.ndarray) -> float:
+    """The median between different views: a closed scan takes some of them twice."""
+    return float(np.median(gaps[gaps > SAME]))
 
 
 def _fan(geometry: Geometry, gamma: np.ndarray) -> Float[np.ndarray, "#A D"]:
@@ -77,7 +85,7 @@ def _fan(geometry: Geometry, gamma: np.ndarray) -> Float[np.ndarray, "#A D"]:
             f"the views of this fan beam lie on {len(missing)} separate arcs: filtered back-projection expects one, or a full turn"
         )
     ascending = np.sort(angles % (2 * math.pi))
-    step = np.median(gaps)
+    step = _typical(gaps)
     first = ascending[(missing[0] + 1) % len(ascending)] - step / 2
     return _short((angles - first) % (2 * math.pi), 2 * math.pi - gaps[missing[0]] + step, gamma)
 
