@@ -27,6 +27,7 @@ from ctrecon.ode.field import VectorField
 
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
+collect_ignore = ["mutation"]  # a tool with a dependency group of its own
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SMALL = ["conv.channels=16", "data.train_size=3", "data.val_size=2", "data.test_size=2"]
 
