@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from archive import unpack
-from card import Card, verify
-from command_line import file_parser, run
-from mat_file import read_mat
-from row_file import already_made
-from sinogram_file import Scan, write
 
 from ctrecon.errors import InputError
+from preparation.archive import unpack
+from preparation.card import Card, verify
+from preparation.command_line import file_parser, run
+from preparation.mat_file import read_mat
+from preparation.row_file import already_made
+from preparation.sinogram_file import Scan, write
 
 STRUCTS = ("CtDataFull", "CtDataLimited")
 NUMBERS = ("distanceSourceDetector", "distanceSourceOrigin", "pixelSizePost", "effectivePixelSizePost")  # millimetres
@@ -67,7 +67,7 @@ def main() -> None:
 
 def download(options: Namespace) -> list[Path]:
     """The record's files, unpacked where they are archives; returns the sinograms of the wanted kind."""
-    from download import fetch, read_record  # needs pooch
+    from preparation.download import fetch, read_record  # needs pooch
 
     for file in read_record(options.record).files.values():
         if file.name.endswith(".zip"):

@@ -18,14 +18,14 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from archive import unpack
-from card import Card, compare
-from command_line import Parser, run
 from tqdm import tqdm
 
 from ctrecon.data.lodopab import PART, LoDoPaB
 from ctrecon.disk.atomic import write_text
 from ctrecon.errors import InputError
+from preparation.archive import unpack
+from preparation.card import Card, compare
+from preparation.command_line import Parser, run
 
 RECORD = "https://zenodo.org/api/records/3384092"
 DOWNLOADS = "archives"  # folder in --out
@@ -65,7 +65,7 @@ def main() -> None:
 
 def remote(options: Namespace, wanted: list[str]) -> tuple[list[Path], str]:
     """Download the archives, and the lists of patients; returns the archives and the record's version."""
-    from download import fetch, read_record  # needs pooch
+    from preparation.download import fetch, read_record  # needs pooch
 
     record = read_record(options.record)
     archives = [record.file(name) for name in wanted]

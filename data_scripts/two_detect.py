@@ -26,12 +26,12 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from card import Card, verify
-from command_line import file_parser, positive, run
-from row_file import already_made
-from sinogram_file import Scan, write
 
 from ctrecon.errors import InputError
+from preparation.card import Card, verify
+from preparation.command_line import file_parser, positive, run
+from preparation.row_file import already_made
+from preparation.sinogram_file import Scan, write
 
 VIEWS, BINS = 3600, 1912  # without the last, repeated view
 SOURCE_MM, DETECTOR_MM, BIN_MM = 431.019989, 529.000488, 0.0748

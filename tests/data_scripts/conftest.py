@@ -37,7 +37,7 @@ def script(module, monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", [f"data_scripts/{name}.py", *map(str, words)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            module("command_line").run(module(name).main)
+            module("preparation.command_line").run(module(name).main)
         out, err = capsys.readouterr()
         if ended.value.code:
             assert len(err.splitlines()) == 1, err
@@ -135,7 +135,7 @@ class Answer(BaseHTTPRequestHandler):
 @pytest.fixture
 def mirror(module, monkeypatch):
     """A server that serves what the test gives it; waiting takes no time."""
-    monkeypatch.setattr(module("download"), "WAIT_S", 0.0)
+    monkeypatch.setattr(module("preparation.download"), "WAIT_S", 0.0)
     server = Mirror()
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

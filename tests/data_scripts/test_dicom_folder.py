@@ -141,7 +141,7 @@ def test_patient_without_a_name_goes_by_study(script, tmp_path):
 def test_growing_folder_is_not_mixed_up(script, folder, tmp_path, module, monkeypatch):
     """Interrupted, then more slices come: the work so far is not of these."""
     words = ("dicom_folder", folder, "--out", tmp_path / "a.h5")
-    read_hu, calls = module("ct_file").HU.read, []
+    read_hu, calls = module("preparation.ct_file").HU.read, []
 
     def interrupted(path):
         calls.append(path)
@@ -149,7 +149,7 @@ def test_growing_folder_is_not_mixed_up(script, folder, tmp_path, module, monkey
             raise KeyboardInterrupt
         return read_hu(path)
 
-    monkeypatch.setitem(module("ct_file").HU.__dict__, "read", interrupted)
+    monkeypatch.setitem(module("preparation.ct_file").HU.__dict__, "read", interrupted)
     with pytest.raises(Exception, match="interrupted"):
         script(*words)
     late = write(folder / "late.dcm", "D")

@@ -13,7 +13,7 @@ CONTENT = random.Random(0).randbytes(300_000)
 def fetch(module, mirror, tmp_path):
     """Fetches file `a.zip`, which the mirror has."""
     mirror.files["a.zip"] = CONTENT
-    download = module("download")
+    download = module("preparation.download")
     return lambda: download.fetch(download.read_record(mirror.record).file("a.zip"), tmp_path).read_bytes()
 
 
@@ -28,7 +28,7 @@ def test_interrupted_download_asks_for_the_rest_only(fetch, mirror, tmp_path):
 
 
 def test_partial_file_survives_the_program(fetch, mirror, tmp_path, module, monkeypatch):
-    monkeypatch.setattr(module("download"), "TRIES", 1)
+    monkeypatch.setattr(module("preparation.download"), "TRIES", 1)
     mirror.sends_at_most = [200_000, 0]
     with pytest.raises(InputError, match="start again to go on"):
         fetch()
@@ -53,7 +53,7 @@ def test_wrong_checksum_is_told_and_removed(fetch, mirror, tmp_path):
 
 
 def test_file_of_another_length_is_told_and_removed(fetch, mirror, tmp_path, module):
-    download = module("download")
+    download = module("preparation.download")
     for size in (len(CONTENT) - 5, len(CONTENT) + 5):
         told = download.RemoteFile("a.zip", mirror.record.replace("api/records/1", "files/a.zip"), size, "md5:0")
         with pytest.raises(InputError, match="removed"):
@@ -74,7 +74,7 @@ def test_spoilt_file_is_fetched_again(fetch, tmp_path):
 
 def test_empty_file_is_fetched(fetch, mirror, module, tmp_path):
     mirror.files["empty"] = b""
-    download = module("download")
+    download = module("preparation.download")
     assert download.fetch(download.read_record(mirror.record).file("empty"), tmp_path).read_bytes() == b""
 
 
@@ -90,7 +90,7 @@ def test_passing_failures_are_tried_again_and_others_not(fetch, mirror):
 
 
 def test_vanished_server_and_strange_answers_are_told(module, mirror):
-    read_record = module("download").read_record
+    read_record = module("preparation.download").read_record
     with pytest.raises(InputError, match="cannot be reached"):
         read_record("http://127.0.0.1:9/api/records/1")
     mirror.files["page"] = b"<html>"

@@ -6,12 +6,18 @@ from pathlib import Path
 
 import pytest
 
+FOLDER = Path(__file__).parents[2] / "data_scripts"
 PROGRAMS = ("dicom_folder", "ellipses", "htc2022", "lidc_idri", "lodopab", "two_detect")
 
 
-def test_programs_are_the_modules_that_run(module):
-    folder = Path(module("command_line").__file__).parent
-    assert {path.stem for path in folder.glob("*.py") if "__main__" in path.read_text()} == set(PROGRAMS)
+def test_folder_shows_one_script_a_collection_and_what_they_share():
+    seen = {path.name for path in FOLDER.iterdir()} - {"__pycache__"}
+    assert seen == {"README.md", "preparation", *(f"{name}.py" for name in PROGRAMS)}
+
+
+def test_readme_has_a_command_of_every_script():
+    told = re.findall(r"^python data_scripts/(\w+)\.py ", (FOLDER / "README.md").read_text(), re.MULTILINE)
+    assert sorted(told) == sorted(PROGRAMS)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -37,7 +43,7 @@ def test_wrong_options_end_in_one_line(refused, name, tmp_path):
 )
 def test_missing_package_is_told(refused, module, tmp_path, monkeypatch, package, words):
     monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.delitem(sys.modules, "download", raising=False)
-    module("imaging_data_commons").idc_client.cache_clear()
+    monkeypatch.delitem(sys.modules, "preparation.download", raising=False)
+    module("preparation.imaging_data_commons").idc_client.cache_clear()
     line = refused(*words, "--out", tmp_path / "a.h5", leaves_no=tmp_path / "a.h5")
     assert line.startswith(f'{package} is missing, which downloads: pip install "learned-ctrecon[data]"')

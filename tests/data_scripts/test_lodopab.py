@@ -74,7 +74,7 @@ def test_spoilt_file_fails_verification(script, refused, archives, tmp_path):
 
 def test_unpacking_goes_on_and_ends_the_same(script, archives, tmp_path, module, monkeypatch):
     words = local(tmp_path, archives)
-    copy = module("archive").shutil.copyfileobj
+    copy = module("preparation.archive").shutil.copyfileobj
     calls = []
 
     def killed(*given):
@@ -83,7 +83,7 @@ def test_unpacking_goes_on_and_ends_the_same(script, archives, tmp_path, module,
             raise KeyboardInterrupt
         copy(*given)
 
-    monkeypatch.setattr(module("archive").shutil, "copyfileobj", killed)
+    monkeypatch.setattr(module("preparation.archive").shutil, "copyfileobj", killed)
     with pytest.raises(Exception, match="interrupted"):
         script("lodopab", *words)
     assert not (tmp_path / "out" / "card.json").exists() and len(list((tmp_path / "out").glob("*.hdf5"))) == 1

@@ -59,7 +59,7 @@ def test_interrupted_file_ends_the_same(script, interrupted, sha256, tmp_path, h
 def test_interruption_while_writing_ends_the_same(script, sha256, module, tmp_path, monkeypatch):
     words = ("--out", tmp_path / "rows.h5", *WORDS)
     with monkeypatch.context() as patch:
-        patch.setattr(module("row_file"), "sha256_of", lambda file: stop())
+        patch.setattr(module("preparation.row_file"), "sha256_of", lambda file: stop())
         with pytest.raises(Exception, match="interrupted"):
             script("ellipses", *words)
     assert not (tmp_path / "rows.h5").exists()
@@ -97,7 +97,7 @@ def test_done_says_so_and_other_options_are_refused(script, refused, interrupted
 
 
 def test_two_processes_do_not_write_the_same_file(module, tmp_path):
-    growing, card = module("row_file").growing, module("card").Card("", "", "", "", "")
+    growing, card = module("preparation.row_file").growing, module("preparation.card").Card("", "", "", "", "")
     given = (tmp_path / "a.h5", card, {"images": ("<f4", (2, 2))}, {"one": 1})
     with growing(*given), pytest.raises(InputError, match="another process"), growing(*given):
         pass
@@ -105,7 +105,7 @@ def test_two_processes_do_not_write_the_same_file(module, tmp_path):
 
 
 def test_nan_and_other_shapes_are_refused(module, tmp_path):
-    growing, card = module("row_file").growing, module("card").Card("", "", "", "", "")
+    growing, card = module("preparation.row_file").growing, module("preparation.card").Card("", "", "", "", "")
     for bad, says in ((np.full((2, 2), np.nan), "NaN"), (np.zeros((2, 3)), "shape")):
         with (
             pytest.raises(InputError, match=says),

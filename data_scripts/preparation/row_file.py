@@ -16,13 +16,13 @@ from typing import Any
 
 import h5py
 import numpy as np
-from card import Card, count, sha256_of, show
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from ctrecon.disk.atomic import write_text
 from ctrecon.disk.hdf5 import open_hdf5
 from ctrecon.errors import InputError
+from preparation.card import Card, count, sha256_of, show
 
 Arrays = dict[str, tuple[str, tuple[int, ...]]]  # name: type and shape of a row
 
