@@ -67,7 +67,7 @@ def main() -> None:
 
 def download(options: Namespace) -> list[Path]:
     """The record's files, unpacked where they are archives; returns the sinograms of the wanted kind."""
-    from preparation.download import fetch, read_record  # needs pooch
+    from preparation.download import fetch, read_record  # needs requests
 
     for file in read_record(options.record).files.values():
         if file.name.endswith(".zip"):

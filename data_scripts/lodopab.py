@@ -65,7 +65,7 @@ def main() -> None:
 
 def remote(options: Namespace, wanted: list[str]) -> tuple[list[Path], str]:
     """Download the archives, and the lists of patients; returns the archives and the record's version."""
-    from preparation.download import fetch, read_record  # needs pooch
+    from preparation.download import fetch, read_record  # needs requests
 
     record = read_record(options.record)
     archives = [record.file(name) for name in wanted]

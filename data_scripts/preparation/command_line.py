@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ctrecon.errors import InputError
 
-EXTRA = ("idc_index", "pooch")  # packages that only downloads need, imported where they are used
+EXTRA = ("idc_index", "requests")  # packages that only downloads need, imported where they are used
 
 
 class Parser(argparse.ArgumentParser):

@@ -81,12 +81,15 @@ class Mirror(ThreadingHTTPServer):
         sends_at_most: Bytes of the next answers, after each of which the connection breaks; whole ones after that.
         ranges: Whether Range is understood.
         status: What to answer for files.
-        checksums: Other checksums than the right ones, by name.
+        declared: Entries of the record that are not the right ones, by name of the file, such as {"a.zip": {"checksum": None}}.
+        endless: Bytes that go on after a file's content, without a Content-Length.
+        sent: How many of those were sent.
     """
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Answer)
-        self.files, self.asked, self.sends_at_most, self.ranges, self.status, self.checksums = {}, [], [], True, 200, {}
+        self.files, self.asked, self.sends_at_most, self.ranges, self.status = {}, [], [], True, 200
+        self.declared, self.endless, self.sent = {}, 0, 0
 
     @property
     def record(self):
@@ -107,17 +110,20 @@ class Answer(BaseHTTPRequestHandler):
             self.send_error(self.server.status)
             return
         content = self.server.files[self.path.removeprefix("/files/")]
+        if self.server.endless:
+            self._send_endless(content)
+            return
         first = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.server.ranges else 0
-        if first >= len(content):
+        if first and first >= len(content):
             self.send_error(416)
             return
         self._send(content[first:], f"bytes {first}-{len(content) - 1}/{len(content)}" if first else None)
 
     def _told(self, name):
         content = self.server.files[name]
-        checksum = self.server.checksums.get(name, f"md5:{hashlib.md5(content).hexdigest()}")
         url = f"http://127.0.0.1:{self.server.server_port}/files/{name}"
-        return {"key": name, "size": len(content), "checksum": checksum, "links": {"self": url}}
+        right = {"key": name, "size": len(content), "checksum": f"md5:{hashlib.md5(content).hexdigest()}", "links": {"self": url}}
+        return right | self.server.declared.get(name, {})
 
     def _send(self, content, part=None):
         self.send_response(206 if part else 200)
@@ -127,6 +133,16 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
         cut = self.server.sends_at_most.pop(0) if self.server.sends_at_most and self.path != "/api/records/1" else len(content)
         self.wfile.write(content[:cut])
+
+    def _send_endless(self, content):
+        self.send_response(200)
+        self.end_headers()
+        try:
+            self.wfile.write(content)
+            while self.server.sent < self.server.endless:
+                self.server.sent += self.wfile.write(bytes(2**16))
+        except ConnectionError:  # the client has had enough
+            pass
 
     def log_message(self, *_):
         pass

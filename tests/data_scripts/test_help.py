@@ -36,8 +36,8 @@ def test_wrong_options_end_in_one_line(refused, name, tmp_path):
 @pytest.mark.parametrize(
     ("package", "words"),
     [
-        ("pooch", ("lodopab",)),
-        ("pooch", ("htc2022", "--record", "http://127.0.0.1:9/")),
+        ("requests", ("lodopab",)),
+        ("requests", ("htc2022", "--record", "http://127.0.0.1:9/")),
         ("idc_index", ("lidc_idri", "--first", "1")),
     ],
 )

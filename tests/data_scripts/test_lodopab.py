@@ -74,16 +74,17 @@ def test_spoilt_file_fails_verification(script, refused, archives, tmp_path):
 
 def test_unpacking_goes_on_and_ends_the_same(script, archives, tmp_path, module, monkeypatch):
     words = local(tmp_path, archives)
-    copy = module("preparation.archive").shutil.copyfileobj
+    pieces = module("preparation.archive")._pieces
     calls = []
 
     def killed(*given):
         calls.append(1)
         if len(calls) == 2:
+            yield b"the first half"
             raise KeyboardInterrupt
-        copy(*given)
+        yield from pieces(*given)
 
-    monkeypatch.setattr(module("preparation.archive").shutil, "copyfileobj", killed)
+    monkeypatch.setattr(module("preparation.archive"), "_pieces", killed)
     with pytest.raises(Exception, match="interrupted"):
         script("lodopab", *words)
     assert not (tmp_path / "out" / "card.json").exists() and len(list((tmp_path / "out").glob("*.hdf5"))) == 1
