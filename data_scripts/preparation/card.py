@@ -5,15 +5,20 @@ import json
 import shlex
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from ctrecon.disk.hdf5 import dataset, open_hdf5
 from ctrecon.errors import InputError
+from preparation.apart import Failed, apart
+
+MEMORY = 2**33  # bytes that a file's checksum may take: it is read row by row
 
 
 @dataclass(frozen=True)
@@ -58,28 +63,66 @@ def show(out: Path, counts: dict[str, Any]) -> None:
         print(f"  {number:8d}  {name}")
 
 
-def sha256_of(file: h5py.File) -> str:
-    """Checksum of an HDF5 file's datasets, by name, each row after row: the same however the file was chunked or interrupted."""
+def sha256_of(rows: Mapping[str, Any]) -> str:
+    """Checksum of datasets, by name, each row after row: the same however the file was chunked or interrupted.
+
+    Args:
+        rows: Datasets of an HDF5 file, or arrays and lists of texts that are to be its datasets, by name.
+    """
     digest = hashlib.sha256()
-    for name in sorted(file):
-        rows = dataset(file, name)
-        text = h5py.check_string_dtype(rows.dtype) is not None
-        digest.update(f"{name} {'text' if text else rows.dtype.str} {rows.shape}\n".encode())
-        for row in rows if rows.ndim > 2 else rows[:]:
-            digest.update(row + b"\n" if text else row.tobytes())
+    for name in sorted(rows):
+        given = dataset(rows, name) if isinstance(rows, h5py.File) else np.asarray(rows[name])
+        text = given.dtype.kind == "U" or h5py.check_string_dtype(given.dtype) is not None
+        digest.update(f"{name} {'text' if text else given.dtype.str} {given.shape}\n".encode())
+        for row in given if given.ndim > 2 else given[:]:
+            digest.update((row.encode() if isinstance(row, str) else row) + b"\n" if text else row.tobytes())
     return digest.hexdigest()
+
+
+def read_card(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """The card of a file, and its counts. Raises InputError where the file is damaged, or no script made it."""
+    try:
+        with open_hdf5(path) as file:
+            told = dict(file.attrs)
+        checked = checked_card(told, path)
+    except InputError:
+        raise
+    except Exception as error:  # h5py raises many kinds of a damaged file
+        raise InputError(f"{path}: cannot be read ({_first_line(error)}); remove it and make it again") from None
+    return checked
+
+
+def checked_card(told: Any, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A card that was read, and its counts. Raises InputError where something of it is missing or of the wrong kind."""
+    told = told if isinstance(told, dict) else {}
+    texts = {name: told.get(name) for name in ("selection", "counts", "sha256")}
+    wrong = [name for name, text in texts.items() if not isinstance(text, str)]
+    try:
+        counts = json.loads(texts["counts"]) if not wrong else None
+    except (ValueError, RecursionError):
+        counts = None
+    if not isinstance(counts, dict) or not {"rows", "patients"} <= set(counts):
+        raise InputError(
+            f"{path}: no data card in it ({', '.join(wrong) or 'counts'} missing or damaged); expected a file that a script of "
+            "data_scripts made: remove it, or choose another --out"
+        )
+    return told, counts
 
 
 def verify(path: Path) -> None:
     """Print that a file's content is what its card says. Raises InputError where it is not, or there is no card."""
+    told, _ = read_card(path)
+    try:
+        (found,) = apart("card.found_sha256", str(path), memory=MEMORY)
+    except Failed as error:
+        raise InputError(f"{path}: cannot be read to its end ({error}); remove it and make it again") from None
+    compare(path, found, told["sha256"])
+
+
+def found_sha256(path: str) -> list[str]:
+    """The checksum of a file's content. Called by `verify` in a process of its own: a damaged file can crash HDF5."""
     with open_hdf5(path) as file:
-        expected = file.attrs.get("sha256")
-        if expected is None:
-            raise InputError(f"{path}: no sha256 among its attributes; expected a file that a script of data_scripts made")
-        try:
-            compare(path, sha256_of(file), expected)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read to its end ({error}); remove it and make it again") from None
+        return [sha256_of(file)]
 
 
 def compare(path: Path, found: str, expected: str) -> None:
@@ -87,3 +130,7 @@ def compare(path: Path, found: str, expected: str) -> None:
     if found != expected:
         raise InputError(f"{path}: its content has sha256 {found}, its card says {expected}; remove it and make it again")
     print(f"{path}: as its card says, sha256 {found}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n")[0] or type(error).__name__

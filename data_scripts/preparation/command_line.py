@@ -59,6 +59,8 @@ def portion(word: str) -> float:
 
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a script and leave: with status 0, or with one line on stderr and status 2, or 130 when interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # names of files and patients may be no text
     try:
         main()
     except InputError as error:

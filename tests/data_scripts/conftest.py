@@ -30,19 +30,29 @@ def module(monkeypatch):
 
 
 @pytest.fixture
-def script(module, monkeypatch, capsys):
-    """Runs a script in this process and returns what it printed; raises Ending where it says what was wrong, in one line."""
+def leave(module, capsys):
+    """Runs a program in this process and returns what it printed; raises Ending where it says what was wrong, in one line."""
 
-    def run(name, *words):
-        monkeypatch.setattr(sys, "argv", [f"data_scripts/{name}.py", *map(str, words)])
+    def run(main):
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            module("preparation.command_line").run(module(name).main)
+            module("preparation.command_line").run(main)
         out, err = capsys.readouterr()
         if ended.value.code:
             assert len(err.splitlines()) == 1, err
             raise Ending(ended.value.code, err)
         return out
+
+    return run
+
+
+@pytest.fixture
+def script(module, monkeypatch, leave):
+    """The same of a script, by name and with words on its command line."""
+
+    def run(name, *words):
+        monkeypatch.setattr(sys, "argv", [f"data_scripts/{name}.py", *map(str, words)])
+        return leave(module(name).main)
 
     return run
 
