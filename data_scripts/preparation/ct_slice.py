@@ -130,7 +130,7 @@ def _slice(path: Path, header: Dataset) -> CTSlice:
     return CTSlice(
         path=path,
         uid=str(header.SOPInstanceUID),
-        patient=str(header.get("PatientID") or header.get("StudyInstanceUID") or path.parent),
+        patient=_printable(header.get("PatientID")) or _printable(header.get("StudyInstanceUID")) or _printable(path.parent),
         series=str(header.get("SeriesInstanceUID") or path.parent),
         order=(float(position @ normal * np.sign(normal[2])), int(header.get("InstanceNumber") or 0), str(header.SOPInstanceUID)),
         across=tuple(across[:2]),
@@ -138,6 +138,11 @@ def _slice(path: Path, header: Dataset) -> CTSlice:
         shape=(int(header.Rows), int(header.Columns)),
         pixel_m=(rows, columns),
     )
+
+
+def _printable(name: object) -> str:
+    """A name without the characters that HDF5 or a line of text cannot hold, such as NUL or line separators."""
+    return "".join(letter for letter in str(name or "") if letter.isprintable())
 
 
 def _listed(rejected: Counter[str]) -> str:

@@ -1,6 +1,7 @@
 """Every script tells what it does, and ends in one line where its options are wrong."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +19,15 @@ def test_folder_shows_one_script_a_collection_and_what_they_share():
 def test_readme_has_a_command_of_every_script():
     told = re.findall(r"^python data_scripts/(\w+)\.py ", (FOLDER / "README.md").read_text(), re.MULTILINE)
     assert sorted(told) == sorted(PROGRAMS)
+
+
+def test_programs_start_in_a_python_of_their_own():
+    """All in one, as starting torch takes seconds. Python puts a script's folder first in its path."""
+    code = "import runpy, sys\nsys.path[0] = sys.argv[1]\nfor name in sys.argv[2:]:\n"
+    code += "    sys.argv = [name, '--help']\n    try:\n        runpy.run_path(f'{sys.path[0]}/{name}.py', run_name='__main__')\n"
+    code += "    except SystemExit as ended:\n        assert ended.code == 0"
+    ended = subprocess.run([sys.executable, "-c", code, str(FOLDER), *PROGRAMS], capture_output=True, text=True)
+    assert ended.returncode == 0 and ended.stdout.count("usage: ") == len(PROGRAMS), ended.stderr
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

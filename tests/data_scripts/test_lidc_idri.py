@@ -154,6 +154,7 @@ def test_bad_options_are_refused(refused, folder, tmp_path):
     assert "either" in refused(*words, "--first", 1, "--patients", "LIDC-IDRI-0001", leaves_no=out)
 
 
-def test_runs_as_a_program(process, folder, tmp_path):
-    ended = process("lidc_idri", "--folder", folder, "--out", tmp_path / "a.h5", "--paper", "--pixels", 32)
-    assert ended.returncode == 0 and "20 rows of 10 patients" in ended.stdout, ended.stderr
+def test_runs_as_a_program(program, folder, tmp_path):
+    assert "20 rows of 10 patients" in program(
+        "lidc_idri", "--folder", folder, "--out", tmp_path / "a.h5", "--paper", "--pixels", 32
+    )

@@ -59,10 +59,10 @@ def test_numbers_and_structs_come_as_they_are_and_nothing_else(read_mat, tmp_pat
 
 def test_our_own_way_to_write_elements_is_right(read_mat, tmp_path):
     """So that the hostile files below are hostile where they should be."""
-    one = matrix(DOUBLE, (1, 2), b"x", element(9, struct.pack("<2d", 3, 4)))
-    assert read_mat(write_old(tmp_path / "a.mat", one))["x"].tolist() == [3, 4]
-    packed = zlib.compress(one)
-    assert read_mat(write_old(tmp_path / "b.mat", struct.pack("<II", 15, len(packed)) + packed))["x"].tolist() == [3, 4]
+    one, two = (matrix(DOUBLE, (1, 2), name, element(9, struct.pack("<2d", 3, 4))) for name in (b"x", b"y"))
+    packed = zlib.compress(two)
+    found = read_mat(write_old(tmp_path / "a.mat", one + struct.pack("<II", 15, len(packed)) + packed))
+    assert found["x"].tolist() == [3, 4] and found["y"].tolist() == [3, 4]
 
 
 def test_cells_nested_without_end_do_not_kill_us(refused, tmp_path):
@@ -111,13 +111,3 @@ def test_other_files_are_not_read_through_links(refused, tmp_path):
         file.create_group("a/b")
         file["a/b/a"] = file["a"]
     assert "a holds itself" in refused(tmp_path / "ring.mat")
-
-
-def test_damaged_files_are_told(refused, read_mat, tmp_path):
-    scipy.io.savemat(tmp_path / "whole.mat", {"x": np.ones((30, 30))})
-    whole = (tmp_path / "whole.mat").read_bytes()
-    for name, content in {"cut": whole[:3000], "text": b"not a mat file at all", "empty": b""}.items():
-        (tmp_path / f"{name}.mat").write_bytes(content)
-        refused(tmp_path / f"{name}.mat")
-    with pytest.raises(InputError, match="no such file"):
-        read_mat(tmp_path / "none.mat")

@@ -329,6 +329,7 @@ def test_phantoms_are_those_of_the_class(script, tmp_path):
             assert (slices.image(row) == phantoms.image(int(patient.removeprefix("phantom ")))).all()
 
 
-def test_runs_as_a_program(process, tmp_path):
-    ended = process("ellipses", "--out", tmp_path / "rows.h5", "--size", 16, "--train", 1, "--val", 1, "--test", 1)
+def test_runs_as_a_program(module, tmp_path):
+    words = ("--out", tmp_path / "rows.h5", "--size", "16", "--train", "1", "--val", "1", "--test", "1")
+    ended = subprocess.run([sys.executable, module("ellipses").__file__, *words], capture_output=True, text=True)
     assert ended.returncode == 0 and "3 rows of 3 patients" in ended.stdout, ended.stderr
