@@ -12,11 +12,10 @@ Started again after an interruption it goes on. Then: ctrecon train data=slices 
 
 from pathlib import Path
 
-import ct_file
-import ct_slice
-from card import Card, verify
-from command_line import file_parser, run
-from row_file import already_made
+from preparation import ct_file, ct_slice
+from preparation.card import Card, verify
+from preparation.command_line import file_parser, run
+from preparation.row_file import already_made
 
 
 def main() -> None:

@@ -8,12 +8,12 @@ Values are attenuation over mu_max = 81.35858 1/m (unit = attenuation). Each pha
 from typing import Any
 
 import numpy as np
-from card import Card, verify
-from command_line import file_parser, natural, positive, run
-from row_file import already_made, growing
 
 from ctrecon.data.ellipses import BLOCK, Ellipses
 from ctrecon.data.split import SPLITS
+from preparation.card import Card, verify
+from preparation.command_line import file_parser, natural, positive, run
+from preparation.row_file import already_made, growing
 
 FOV_M = 0.36  # side of the square that conf/geometry's scans see
 

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from archive import unpack
-from card import Card, verify
-from command_line import file_parser, run
-from mat_file import read_mat
-from row_file import already_made
-from sinogram_file import Scan, write
 
 from ctrecon.errors import InputError
+from preparation.archive import unpack
+from preparation.card import Card, verify
+from preparation.command_line import file_parser, run
+from preparation.mat_file import read_mat
+from preparation.row_file import already_made
+from preparation.sinogram_file import Scan, write
 
 STRUCTS = ("CtDataFull", "CtDataLimited")
 NUMBERS = ("distanceSourceDetector", "distanceSourceOrigin", "pixelSizePost", "effectivePixelSizePost")  # millimetres
@@ -54,7 +54,8 @@ def main() -> None:
     if already_made(options.out, card):
         return
     files = sorted(options.files or download(options))
-    geometries = {path: geometry_of(path) for path in files}
+    measured = {path: read_data(path) for path in files}
+    geometries = {path: geometry_of(path, *measured[path]) for path in files}
     for path, geometry in geometries.items():
         if geometry != geometries[files[0]]:
             raise InputError(
@@ -62,12 +63,17 @@ def main() -> None:
             )
     referenced = all(reference_of(path).is_file() for path in files)
     items = {str(path): path for path in files}
-    write(card, options, geometries[files[0]], referenced, items, lambda path: read_scan(path, referenced))
+
+    def read(path: Path) -> Scan:
+        sinogram, parameters = measured[path]
+        return Scan(name_of(path), sinogram, read_reference(path, parameters) if referenced else None)
+
+    write(card, options, geometries[files[0]], referenced, items, read)
 
 
 def download(options: Namespace) -> list[Path]:
     """The record's files, unpacked where they are archives; returns the sinograms of the wanted kind."""
-    from download import fetch, read_record  # needs pooch
+    from preparation.download import fetch, read_record  # needs requests
 
     for file in read_record(options.record).files.values():
         if file.name.endswith(".zip"):
@@ -91,16 +97,17 @@ def name_of(path: Path) -> str:
     return path.stem.removesuffix("_full").removesuffix("_limited")
 
 
-def geometry_of(path: Path) -> dict[str, Any]:
+def geometry_of(path: Path, sinogram: np.ndarray, parameters: dict[str, np.ndarray]) -> dict[str, Any]:
     """The scan in the form of conf/geometry. The challenge's angle 0 is ours of 90 degrees (conf/geometry/fan_htc2022.yaml)."""
-    sinogram, parameters = read_data(path)
-    angles = np.atleast_1d(parameters["angles"]).ravel().astype(np.float64)
-    steps = np.diff(angles)
-    if sinogram.ndim != 2 or len(angles) != len(sinogram) or len(angles) < 2 or not np.allclose(steps, steps[0], atol=1e-6):
+    angles = parameters["angles"]
+    if sinogram.ndim != 2 or len(angles) != len(sinogram) or len(angles) < 2:
         raise InputError(f"{path}: sinogram {sinogram.shape} with {len(angles)} angles; expected a row for each, evenly spaced")
+    steps = np.diff(angles)
+    if not np.allclose(steps, steps[0], atol=1e-6):
+        raise InputError(f"{path}: angles that step by {steps.min():g} to {steps.max():g} degrees; expected evenly spaced ones")
     if not steps[0] > 0:
         raise InputError(f"{path}: angles that step by {steps[0]:g} degrees; expected growing ones")
-    lengths = {name: float(np.squeeze(parameters[name])) / 1000 for name in NUMBERS}
+    lengths = {name: float(parameters[name][0]) / 1000 for name in NUMBERS}
     return {
         "pixels": PIXELS,
         "fov_m": PIXELS * lengths["effectivePixelSizePost"],
@@ -115,19 +122,16 @@ def geometry_of(path: Path) -> dict[str, Any]:
     }
 
 
-def read_scan(path: Path, referenced: bool) -> Scan:
-    """A disc's sinogram and reconstruction, which the challenge gives per effective pixel."""
-    sinogram, parameters = read_data(path)
-    if not referenced:
-        return Scan(name_of(path), sinogram, None)
+def read_reference(path: Path, parameters: dict[str, np.ndarray]) -> np.ndarray:
+    """A disc's reconstruction, which the challenge gives per effective pixel, in 1/m."""
     beside = reference_of(path)
     reference = read_mat(beside).get("reconFullFbp")
-    if reference is None:
+    if not isinstance(reference, np.ndarray):
         raise InputError(f"{beside}: no reconFullFbp in it; expected the challenge's full-angle reconstruction")
-    return Scan(name_of(path), sinogram, reference / (float(np.squeeze(parameters["effectivePixelSizePost"])) / 1000))
+    return reference / (parameters["effectivePixelSizePost"][0] / 1000)
 
 
-def read_data(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+def read_data(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Sinogram and parameters of a file. Raises InputError where it is none of the challenge's."""
     content = read_mat(path)
     data = next((content[name] for name in STRUCTS if name in content), None)
@@ -136,10 +140,16 @@ def read_data(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
             f"{path}: no struct {' or '.join(STRUCTS)}; it has {', '.join(content) or 'nothing'}: is it the challenge's?"
         )
     parameters = data.get("parameters") if isinstance(data.get("parameters"), dict) else {}
-    missing = [name for name in (*NUMBERS, "angles") if name not in parameters] + ["sinogram"] * ("sinogram" not in data)
+    wanted = {name: parameters.get(name) for name in (*NUMBERS, "angles")} | {"sinogram": data.get("sinogram")}
+    missing = [name for name, value in wanted.items() if not isinstance(value, np.ndarray)]
     if missing:
-        raise InputError(f"{path}: no {', '.join(missing)} in its struct; expected those of the challenge's files")
-    return np.asarray(data["sinogram"], dtype=np.float64), parameters
+        raise InputError(f"{path}: no {', '.join(missing)} in its struct; expected the numbers of the challenge's files")
+    numbers = {name: value.astype(np.float64).ravel() for name, value in wanted.items() if name != "sinogram"}
+    for name, value in numbers.items():
+        if not np.isfinite(value).all() or (name in NUMBERS and not (value.size == 1 and value[0] > 0)):
+            expected = "one positive number of millimetres" if name in NUMBERS else "finite numbers"
+            raise InputError(f"{path}: {name} is {str(value)[:50]}; expected {expected}")
+    return data["sinogram"].astype(np.float64), numbers
 
 
 if __name__ == "__main__":

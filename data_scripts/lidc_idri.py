@@ -21,17 +21,16 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-import ct_file
-import ct_slice
 import numpy as np
 import pydicom
-from card import Card, verify
-from command_line import file_parser, natural, portion, positive, run
-from ct_slice import CTSlice
-from imaging_data_commons import choose_series, download
-from row_file import Rejected, already_made
 
 from ctrecon.errors import InputError
+from preparation import ct_file, ct_slice
+from preparation.card import Card, verify
+from preparation.command_line import file_parser, natural, portion, positive, run
+from preparation.ct_slice import CTSlice
+from preparation.imaging_data_commons import choose_series, download
+from preparation.row_file import Rejected, already_made
 
 PAPER_RULE = (
     "stored values of axial CT slices as in Inverse Problems 37 (2021) 085006: (max(stored, 0) + U[0, 1)) / 4096; some stored < 0, "

@@ -10,22 +10,24 @@ Beside them card.json says where they come from and what their checksums are. --
 Source: Leuschner, Schmidt, Otero Baguer and Maass, Scientific Data 8 (2021) 109, doi:10.1038/s41597-021-00893-z.
 """
 
+import csv
 import hashlib
 import json
 import re
 import shutil
 from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from archive import unpack
-from card import Card, compare
-from command_line import Parser, run
 from tqdm import tqdm
 
 from ctrecon.data.lodopab import PART, LoDoPaB
-from ctrecon.disk.atomic import write_text
+from ctrecon.disk.atomic import replacing, write_text
 from ctrecon.errors import InputError
+from preparation.archive import unpack
+from preparation.card import Card, checked_card, compare
+from preparation.command_line import Parser, run
 
 RECORD = "https://zenodo.org/api/records/3384092"
 DOWNLOADS = "archives"  # folder in --out
@@ -44,7 +46,7 @@ def main() -> None:
     parser.add_argument("--verify", action="store_true", help="compare the files with the checksum in card.json, and stop")
     options = parser.parse_args()
     card_file = options.out / "card.json"
-    told = json.loads(card_file.read_text()) if card_file.is_file() else {}
+    told, counts = read_card_file(card_file) if card_file.is_file() else ({}, {})
     if options.verify:
         if not told:
             raise InputError(f"{card_file}: no such file; expected that of an earlier run")
@@ -53,19 +55,39 @@ def main() -> None:
     kinds = ["ground_truth", "observation"] if options.observations else ["ground_truth"]
     wanted = [f"{kind}_{part}.zip" for kind in kinds for part in options.parts]
     if set(wanted) <= set(told.get("archives", [])):
-        print(f"{options.out}: already done, {json.loads(told['counts'])['rows']} images")
+        print(f"{options.out}: already done, {counts['rows']} images")
     else:
         archives, version = local(options, wanted) if options.local else remote(options, wanted)
         for archive in archives:
             unpack(archive, options.out)
         write_card(options.out, sorted({*wanted, *told.get("archives", [])}), version or told.get("version", ""))
     if options.remove_archives:
-        shutil.rmtree(options.out / DOWNLOADS, ignore_errors=True)
+        for name in wanted:
+            (options.out / DOWNLOADS / name).unlink(missing_ok=True)
+        with suppress(OSError):  # archives of other parts are in it, or it is not there
+            (options.out / DOWNLOADS).rmdir()
+
+
+def read_card_file(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The card that an earlier run wrote, and its counts. Raises InputError where it is damaged."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        told = None
+    told, counts = checked_card(told, path)
+    archives = told.get("archives")
+    if (
+        not isinstance(archives, list)
+        or not all(isinstance(name, str) for name in archives)
+        or not isinstance(told.get("version"), str)
+    ):
+        raise InputError(f"{path}: no list of archives, or no version, in it; expected what this script wrote: remove it")
+    return told, counts
 
 
 def remote(options: Namespace, wanted: list[str]) -> tuple[list[Path], str]:
     """Download the archives, and the lists of patients; returns the archives and the record's version."""
-    from download import fetch, read_record  # needs pooch
+    from preparation.download import fetch, read_record  # needs requests
 
     record = read_record(options.record)
     archives = [record.file(name) for name in wanted]
@@ -83,13 +105,22 @@ def local(options: Namespace, wanted: list[str]) -> tuple[list[Path], str]:
             raise InputError(f"{archive}: no such file; expected LoDoPaB-CT's archive of that name in --local")
     for part in options.parts:
         if (ids := options.local / f"patient_ids_rand_{part}.csv").is_file():
-            write_text(options.out / ids.name, ids.read_text())
+            with replacing(options.out / ids.name) as temporary:
+                shutil.copyfile(ids, temporary)
     return archives, ""
 
 
 def write_card(folder: Path, archives: list[str], version: str) -> None:
-    """Count the images, as ctrecon reads them, and write card.json."""
-    collection = LoDoPaB(str(folder))
+    """Count the images, as ctrecon reads them, and write card.json. Raises InputError where they cannot be read."""
+    try:
+        collection = LoDoPaB(str(folder))
+    except InputError:
+        raise
+    except (ValueError, IndexError, OSError, csv.Error) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(
+            f"{folder}: patient_ids_rand_*.csv or ground_truth_*.hdf5 cannot be read ({reason}); remove the damaged one"
+        ) from None
     rows = {name: collection.rows(name) if any(part in archive for archive in archives) else [] for part, name in PART.items()}
     patients = {collection.patient(row) for split in rows.values() for row in split}
     counts: dict[str, Any] = {"rows": sum(map(len, rows.values())), "patients": len(patients), "rejected": {}}

@@ -26,12 +26,12 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from card import Card, verify
-from command_line import file_parser, positive, run
-from row_file import already_made
-from sinogram_file import Scan, write
 
 from ctrecon.errors import InputError
+from preparation.card import Card, verify
+from preparation.command_line import file_parser, positive, run
+from preparation.row_file import already_made
+from preparation.sinogram_file import Scan, write
 
 VIEWS, BINS = 3600, 1912  # without the last, repeated view
 SOURCE_MM, DETECTOR_MM, BIN_MM = 431.019989, 529.000488, 0.0748
@@ -133,14 +133,21 @@ def read_sinogram(path: Path, number: int, views_every: int, bin_by: int) -> np.
 
 
 def read_tiff(path: Path, shape: tuple[int, int] | None) -> np.ndarray:
-    """An image of that shape, or, None, rows of the detector's width. Raises InputError where it is not."""
+    """An image of that shape, or, None, rows of the detector's width. Raises InputError where it is not, before its pixels are read."""
     try:
-        image = tifffile.imread(path).astype(np.float64)
+        with tifffile.TiffFile(path) as opened:
+            found = opened.series[0].shape if opened.series else ()
+            if found == shape or (shape is None and found[-1:] == (BINS,) and np.prod(found) <= (VIEWS + 1) * BINS):
+                image = opened.series[0].asarray().astype(np.float64)
+                if image.shape == found:
+                    return image
     except Exception as error:  # tifffile raises many kinds
-        raise InputError(f"{path}: not a readable TIFF file ({error or 'truncated'}); is it complete?") from None
-    if image.shape != shape and (shape is not None or image.shape[-1:] != (BINS,)):
-        raise InputError(f"{path}: of shape {image.shape}; expected {shape or ('rows', BINS)}")
-    return image
+        raise InputError(f"{path}: not a readable TIFF file ({_first_line(error)}); is it complete?") from None
+    raise InputError(f"{path}: of shape {found}; expected {shape or ('rows', BINS)}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n")[0] or "truncated"
 
 
 def _slices(word: str) -> range:

@@ -3,7 +3,7 @@
 import hashlib
 import importlib
 import json
-import subprocess
+import runpy
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,19 +30,29 @@ def module(monkeypatch):
 
 
 @pytest.fixture
-def script(module, monkeypatch, capsys):
-    """Runs a script in this process and returns what it printed; raises Ending where it says what was wrong, in one line."""
+def leave(module, capsys):
+    """Runs a program in this process and returns what it printed; raises Ending where it says what was wrong, in one line."""
 
-    def run(name, *words):
-        monkeypatch.setattr(sys, "argv", [f"data_scripts/{name}.py", *map(str, words)])
+    def run(main):
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            module("command_line").run(module(name).main)
+            module("preparation.command_line").run(main)
         out, err = capsys.readouterr()
         if ended.value.code:
             assert len(err.splitlines()) == 1, err
             raise Ending(ended.value.code, err)
         return out
+
+    return run
+
+
+@pytest.fixture
+def script(module, monkeypatch, leave):
+    """The same of a script, by name and with words on its command line."""
+
+    def run(name, *words):
+        monkeypatch.setattr(sys, "argv", [f"data_scripts/{name}.py", *map(str, words)])
+        return leave(module(name).main)
 
     return run
 
@@ -62,12 +72,18 @@ def refused(script):
 
 
 @pytest.fixture
-def process():
-    """Runs a script as people do, in a process of its own."""
+def program(monkeypatch, capsys):
+    """Runs a script as `python data_scripts/NAME.py` does, but in this process: starting Python and torch takes seconds."""
 
     def run(name, *words):
-        command = [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, words)]
-        return subprocess.run(command, capture_output=True, text=True)
+        monkeypatch.setattr(sys, "argv", [f"data_scripts/{name}.py", *map(str, words)])
+        monkeypatch.syspath_prepend(SCRIPTS)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
+        out, err = capsys.readouterr()
+        assert ended.value.code == 0, err
+        return out
 
     return run
 
@@ -81,12 +97,15 @@ class Mirror(ThreadingHTTPServer):
         sends_at_most: Bytes of the next answers, after each of which the connection breaks; whole ones after that.
         ranges: Whether Range is understood.
         status: What to answer for files.
-        checksums: Other checksums than the right ones, by name.
+        declared: Entries of the record that are not the right ones, by name of the file, such as {"a.zip": {"checksum": None}}.
+        endless: Bytes that go on after a file's content, without a Content-Length.
+        sent: How many of those were sent.
     """
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Answer)
-        self.files, self.asked, self.sends_at_most, self.ranges, self.status, self.checksums = {}, [], [], True, 200, {}
+        self.files, self.asked, self.sends_at_most, self.ranges, self.status = {}, [], [], True, 200
+        self.declared, self.endless, self.sent = {}, 0, 0
 
     @property
     def record(self):
@@ -107,17 +126,20 @@ class Answer(BaseHTTPRequestHandler):
             self.send_error(self.server.status)
             return
         content = self.server.files[self.path.removeprefix("/files/")]
+        if self.server.endless:
+            self._send_endless(content)
+            return
         first = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.server.ranges else 0
-        if first >= len(content):
+        if first and first >= len(content):
             self.send_error(416)
             return
         self._send(content[first:], f"bytes {first}-{len(content) - 1}/{len(content)}" if first else None)
 
     def _told(self, name):
         content = self.server.files[name]
-        checksum = self.server.checksums.get(name, f"md5:{hashlib.md5(content).hexdigest()}")
         url = f"http://127.0.0.1:{self.server.server_port}/files/{name}"
-        return {"key": name, "size": len(content), "checksum": checksum, "links": {"self": url}}
+        right = {"key": name, "size": len(content), "checksum": f"md5:{hashlib.md5(content).hexdigest()}", "links": {"self": url}}
+        return right | self.server.declared.get(name, {})
 
     def _send(self, content, part=None):
         self.send_response(206 if part else 200)
@@ -128,6 +150,16 @@ class Answer(BaseHTTPRequestHandler):
         cut = self.server.sends_at_most.pop(0) if self.server.sends_at_most and self.path != "/api/records/1" else len(content)
         self.wfile.write(content[:cut])
 
+    def _send_endless(self, content):
+        self.send_response(200)
+        self.end_headers()
+        try:
+            self.wfile.write(content)
+            while self.server.sent < self.server.endless:
+                self.server.sent += self.wfile.write(bytes(2**16))
+        except ConnectionError:  # the client has had enough
+            pass
+
     def log_message(self, *_):
         pass
 
@@ -135,7 +167,7 @@ class Answer(BaseHTTPRequestHandler):
 @pytest.fixture
 def mirror(module, monkeypatch):
     """A server that serves what the test gives it; waiting takes no time."""
-    monkeypatch.setattr(module("download"), "WAIT_S", 0.0)
+    monkeypatch.setattr(module("preparation.download"), "WAIT_S", 0.0)
     server = Mirror()
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -138,10 +138,17 @@ def test_patient_without_a_name_goes_by_study(script, tmp_path):
     assert read(tmp_path / "a.h5")["patient"].tolist() == [b"1.5"]
 
 
+@pytest.mark.parametrize("name", ["A\0B", "A\u2028B", "A\x0bB", "A\nB"])
+def test_names_of_patients_are_one_line_of_text(script, tmp_path, name):
+    write(tmp_path / "in" / "a.dcm", k=1, SpecificCharacterSet="ISO_IR 192", PatientID=name)
+    script("dicom_folder", tmp_path / "in", "--out", tmp_path / "a.h5")
+    assert read(tmp_path / "a.h5")["patient"].tolist() == [b"AB"]
+
+
 def test_growing_folder_is_not_mixed_up(script, folder, tmp_path, module, monkeypatch):
     """Interrupted, then more slices come: the work so far is not of these."""
     words = ("dicom_folder", folder, "--out", tmp_path / "a.h5")
-    read_hu, calls = module("ct_file").HU.read, []
+    read_hu, calls = module("preparation.ct_file").HU.read, []
 
     def interrupted(path):
         calls.append(path)
@@ -149,7 +156,7 @@ def test_growing_folder_is_not_mixed_up(script, folder, tmp_path, module, monkey
             raise KeyboardInterrupt
         return read_hu(path)
 
-    monkeypatch.setitem(module("ct_file").HU.__dict__, "read", interrupted)
+    monkeypatch.setitem(module("preparation.ct_file").HU.__dict__, "read", interrupted)
     with pytest.raises(Exception, match="interrupted"):
         script(*words)
     late = write(folder / "late.dcm", "D")
@@ -177,8 +184,7 @@ def test_bad_folders_are_refused(refused, tmp_path):
     assert "1 NaN or infinite values" in refused("dicom_folder", tmp_path / "nan", "--out", out, leaves_no=out)
 
 
-def test_runs_as_a_program(process, folder, tmp_path):
-    ended = process("dicom_folder", folder, "--out", tmp_path / "a.h5", "--title", "Ours")
-    assert ended.returncode == 0 and "10 rows of 2 patients" in ended.stdout, ended.stderr
+def test_runs_as_a_program(program, folder, tmp_path):
+    assert "10 rows of 2 patients" in program("dicom_folder", folder, "--out", tmp_path / "a.h5", "--title", "Ours")
     with h5py.File(tmp_path / "a.h5") as file:
         assert file.attrs["title"] == "Ours" and "dicom_folder.py" in file.attrs["command"] and len(file.attrs["sha256"]) == 64

@@ -119,7 +119,7 @@ def test_few_patients_are_split_without_a_leak(module):
 
 def test_series_are_chosen_from_the_index(module):
     pytest.importorskip("idc_index")
-    idc = module("imaging_data_commons")
+    idc = module("preparation.imaging_data_commons")
     series = idc.choose_series(None, 3)
     assert [one["PatientID"] for one in series] == [f"LIDC-IDRI-000{n}" for n in (1, 2, 3)]
     assert all(one["instanceCount"] > 50 for one in series)
@@ -134,7 +134,7 @@ def test_only_what_is_missing_is_transferred(script, refused, folder, tmp_path, 
     ]
     asked = []
     monkeypatch.setattr(module("lidc_idri"), "choose_series", lambda patients, first: chosen)
-    monkeypatch.setattr(module("imaging_data_commons"), "transfer", lambda series, folder: asked.append(series))
+    monkeypatch.setattr(module("preparation.imaging_data_commons"), "transfer", lambda series, folder: asked.append(series))
     lost = folder / "LIDC-IDRI-0002" / "1.4.2" / "1.3.2" / "1-02.dcm"
     content = lost.read_bytes()
     lost.unlink()
@@ -154,6 +154,7 @@ def test_bad_options_are_refused(refused, folder, tmp_path):
     assert "either" in refused(*words, "--first", 1, "--patients", "LIDC-IDRI-0001", leaves_no=out)
 
 
-def test_runs_as_a_program(process, folder, tmp_path):
-    ended = process("lidc_idri", "--folder", folder, "--out", tmp_path / "a.h5", "--paper", "--pixels", 32)
-    assert ended.returncode == 0 and "20 rows of 10 patients" in ended.stdout, ended.stderr
+def test_runs_as_a_program(program, folder, tmp_path):
+    assert "20 rows of 10 patients" in program(
+        "lidc_idri", "--folder", folder, "--out", tmp_path / "a.h5", "--paper", "--pixels", 32
+    )

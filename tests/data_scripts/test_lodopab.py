@@ -74,16 +74,17 @@ def test_spoilt_file_fails_verification(script, refused, archives, tmp_path):
 
 def test_unpacking_goes_on_and_ends_the_same(script, archives, tmp_path, module, monkeypatch):
     words = local(tmp_path, archives)
-    copy = module("archive").shutil.copyfileobj
+    pieces = module("preparation.archive")._pieces
     calls = []
 
     def killed(*given):
         calls.append(1)
         if len(calls) == 2:
+            yield b"the first half"
             raise KeyboardInterrupt
-        copy(*given)
+        yield from pieces(*given)
 
-    monkeypatch.setattr(module("archive").shutil, "copyfileobj", killed)
+    monkeypatch.setattr(module("preparation.archive"), "_pieces", killed)
     with pytest.raises(Exception, match="interrupted"):
         script("lodopab", *words)
     assert not (tmp_path / "out" / "card.json").exists() and len(list((tmp_path / "out").glob("*.hdf5"))) == 1
@@ -102,6 +103,76 @@ def test_parts_can_be_added(script, archives, tmp_path):
     assert "already done, 9 images" in script("lodopab", *words, "--parts", "validation", "test")
 
 
+def test_only_archives_that_were_unpacked_are_removed(script, mirror, archives, tmp_path):
+    """What was downloaded of other parts stays."""
+    kept = tmp_path / "out" / "archives" / "ground_truth_train.zip.part"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(archives["ground_truth_train.zip"][:1000])
+    mirror.files = dict(archives)
+    words = ("--out", tmp_path / "out", "--record", mirror.record, "--remove-archives")
+    script("lodopab", *words, "--parts", "test")
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+    mirror.asked.clear()
+    assert "already done" in script("lodopab", *words, "--parts", "test") and kept.exists()
+    script("lodopab", *words, "--parts", "train")
+    assert "bytes=1000-" in mirror.asked and not kept.parent.exists()
+
+
+CARDS = {
+    "null": lambda card: b"null",
+    "list": lambda card: b"[1, 2]",
+    "text": lambda card: b'"card"',
+    "latin-1": lambda card: card.replace(b"LoDoPaB-CT", b"LoDoPaB\xe9CT"),
+    "flipped": lambda card: card.replace(b'"sha256"', b'"sha25v"'),
+    "cut": lambda card: card[:-30],
+    "deep": lambda card: b"[" * 10**6,
+    "empty": lambda card: b"",
+    **{
+        f"{name} {value}": lambda card, name=name, value=value: json.dumps(json.loads(card) | {name: value}).encode()
+        for name in ("sha256", "counts", "archives", "version")
+        for value in (None, [1], 5, {}, "null")
+        if (name, value) not in (("sha256", "null"), ("version", "null"))
+    },
+}
+
+
+def test_damaged_cards_are_told_and_what_was_unpacked_stays(script, refused, archives, tmp_path):
+    words = [*local(tmp_path, archives), "--parts", "test"]
+    script("lodopab", *words)
+    card = tmp_path / "out" / "card.json"
+    whole = card.read_bytes()
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir() if path != card}
+    for harm, damage in CARDS.items():
+        card.write_bytes(damage(whole))
+        for more in ((), ("--verify",)):
+            line = refused("lodopab", *words, *more, leaves_no=tmp_path / "none")
+            assert line.startswith(str(card)) and "remove it" in line, harm
+            assert card.read_bytes() == damage(whole) and all(path.read_bytes() == content for path, content in before.items())
+    card.unlink()
+    script("lodopab", *words)
+    assert json.loads(card.read_bytes())["sha256"] == json.loads(whole)["sha256"]
+
+
+@pytest.mark.parametrize("ids", ["é\n".encode("latin-1") * 5, b"0\n1\n", b"0\n" * 4 + b'"' + b"x" * 200_000])
+def test_damaged_lists_of_patients_are_told(refused, archives, tmp_path, ids):
+    words = local(tmp_path, archives | {"patient_ids_rand_test.csv": ids})
+    assert "patient_ids_rand" in refused("lodopab", *words, "--parts", "test", leaves_no=tmp_path / "out" / "card.json")
+    assert (tmp_path / "out" / "ground_truth_test_000.hdf5").is_file()
+
+
+def test_bombs_and_encrypted_archives_are_refused_and_stay(refused, archives, mirror, tmp_path):
+    bomb = pack({"ground_truth_test_000.hdf5": bytes(2**26)})
+    locked = bytearray(archives["ground_truth_test.zip"])
+    locked[locked.index(b"PK\1\2") + 8] |= 1
+    for content, says in ((bomb, "would unpack from"), (bytes(locked), "is encrypted")):
+        mirror.files = archives | {"ground_truth_test.zip": content}
+        words = ("--out", tmp_path / "out", "--record", mirror.record, "--parts", "test")
+        assert says in refused("lodopab", *words, leaves_no=tmp_path / "out" / "card.json")
+        assert (tmp_path / "out" / "archives" / "ground_truth_test.zip").read_bytes() == content
+        assert not list((tmp_path / "out").glob("*.hdf5"))
+        mirror.asked.clear()
+
+
 def test_bad_archives_are_refused(refused, archives, tmp_path, mirror):
     card = tmp_path / "out" / "card.json"
     words = local(tmp_path, archives | {"ground_truth_test.zip": archives["ground_truth_test.zip"][:-40]})
@@ -117,9 +188,8 @@ def test_bad_archives_are_refused(refused, archives, tmp_path, mirror):
     )
 
 
-def test_runs_as_a_program(process, archives, tmp_path):
-    ended = process("lodopab", *local(tmp_path, archives), "--parts", "test")
-    assert ended.returncode == 0 and "5 images of 3 patients" in ended.stdout, ended.stderr
+def test_runs_as_a_program(program, archives, tmp_path):
+    assert "5 images of 3 patients" in program("lodopab", *local(tmp_path, archives), "--parts", "test")
 
 
 def local(tmp_path, archives):

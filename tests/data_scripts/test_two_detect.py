@@ -167,6 +167,18 @@ def test_bad_folders_are_refused(refused, archive, tmp_path):
     assert "(1, 50)" in refused("two_detect", tmp_path / "in", "--out", out, leaves_no=out)
 
 
-def test_runs_as_a_program(process, archive, tmp_path):
-    ended = process("two_detect", archive, "--out", tmp_path / "a.h5", "--views-every", 1200, "--slices", "2831:2832")
-    assert ended.returncode == 0 and "1 rows of 1 patients" in ended.stdout, ended.stderr
+def test_shape_is_compared_before_pixels_are_read(refused, tmp_path, monkeypatch):
+    """A dark field of 5,000 rows: no more than the sinogram's are expected."""
+    where = write_slice(tmp_path / "in", 1, None)
+    tifffile.imwrite(where / "dark.tif", np.zeros((5000, BINS), dtype=np.uint16), compression="zlib")
+    out, read = tmp_path / "a.h5", []
+    asarray = tifffile.TiffPageSeries.asarray
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", lambda self, *given: read.append(self.shape) or asarray(self, *given))
+    assert "dark.tif: of shape (5000, 1912)" in refused("two_detect", tmp_path / "in", "--out", out, leaves_no=out)
+    assert read == [(VIEWS + 1, BINS)]  # the sinogram's only
+
+
+def test_runs_as_a_program(program, archive, tmp_path):
+    assert "1 rows of 1 patients" in program(
+        "two_detect", archive, "--out", tmp_path / "a.h5", "--views-every", 1200, "--slices", "2831:2832"
+    )

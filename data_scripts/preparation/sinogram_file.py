@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import yaml
-from card import Card
-from row_file import growing
 
 from ctrecon.physics.fan import Fan
+from preparation.card import Card
+from preparation.row_file import growing
 
 
 @dataclass(frozen=True)

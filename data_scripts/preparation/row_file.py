@@ -6,25 +6,23 @@ happen. When all items are done the file is written from there whole, and the fo
 """
 
 import hashlib
-import json
 import shutil
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
-from card import Card, count, sha256_of, show
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from ctrecon.disk.atomic import write_text
-from ctrecon.disk.hdf5 import open_hdf5
 from ctrecon.errors import InputError
-
-Arrays = dict[str, tuple[str, tuple[int, ...]]]  # name: type and shape of a row
+from preparation.card import Card, count, read_card, sha256_of, show
+from preparation.hdf5_file import Arrays, Layout, gathered, write_hdf5
+from preparation.journal import damaged, line_of, read_entries
 
 
 class Rejected(Exception):
@@ -35,10 +33,9 @@ def already_made(out: Path, card: Card) -> bool:
     """Whether the file is there; says so. Raises InputError where it is there with another selection."""
     if not out.exists():
         return False
-    with open_hdf5(out) as file:
-        counts, selection = json.loads(file.attrs.get("counts", "{}")), file.attrs.get("selection")
-    if selection != card.selection:
-        raise InputError(f"{out}: made with another selection ({selection}); remove it, or choose another --out")
+    told, counts = read_card(out)
+    if told["selection"] != card.selection:
+        raise InputError(f"{out}: made with another selection ({told['selection']}); remove it, or choose another --out")
     print(f"{out}: already done, {counts['rows']} rows of {counts['patients']} patients")
     shutil.rmtree(_part(out), ignore_errors=True)  # killed just when it was done
     return True
@@ -66,7 +63,7 @@ def growing(out: Path, card: Card, arrays: Arrays, items: dict[str, Any]) -> Ite
                 yield file
             finally:
                 file.close()
-                if out.exists() or not file.rows:
+                if file.finished or not file.rows:
                     shutil.rmtree(part)
     except Timeout:
         raise InputError(f"{out}: another process is making it; wait for that, or choose another --out") from None
@@ -79,6 +76,9 @@ class RowFile:
         self.out, self.part, self.card, self.arrays, self.items = out, part, card, arrays, items
         self.done: dict[str, dict[str, Any]] = {}
         self.rows: list[dict[str, Any]] = []
+        self.finished = False
+        journal = part / "journal.jsonl"
+        entries = read_entries(journal)
         self._bytes = {name: (part / f"{name}.bin").open("ab") for name in arrays}
         whole = min(file.tell() // self._size(name) for name, file in self._bytes.items())
         names = "\n".join(items).encode()
@@ -87,18 +87,19 @@ class RowFile:
             "arrays": {name: [kind, list(shape)] for name, (kind, shape) in arrays.items()},
             "items": f"{len(items)} with sha256 {hashlib.sha256(names).hexdigest()}",
         }
-        journal = part / "journal.jsonl"
-        first, *entries = _entries(journal) or [begun]
+        first, *entries = entries or [begun]
         for key, value in begun.items():
-            if first[key] != value:
-                raise InputError(f"{part}: begun with other {key} ({first[key]}; now {value}): remove it, or choose another --out")
+            if first.get(key) != value:
+                raise InputError(
+                    f"{part}: begun with other {key} ({first.get(key)}; now {value}): remove it, or choose another --out"
+                )
         for entry in entries:
             if "row" in entry and len(self.rows) == whole:
                 break  # its bytes are not all there
             self._note(entry)
         for name, file in self._bytes.items():
             file.truncate(len(self.rows) * self._size(name))
-        write_text(journal, "".join(json.dumps(entry) + "\n" for entry in [begun, *self.done.values()]))
+        write_text(journal, "".join(map(line_of, [begun, *self.done.values()])))
         self._journal = journal.open("a")
 
     def fill(self, read: Callable[[Any], tuple[dict[str, np.ndarray], dict[str, Any]]]) -> None:
@@ -108,7 +109,7 @@ class RowFile:
             read: Gives an item's arrays and the entries of its columns, such as its patient, or raises Rejected.
 
         Raises:
-            InputError: An array is of another shape, or holds NaN or infinite values.
+            InputError: An array is of another shape, or holds values that are NaN or infinite as they are stored.
         """
         for name, item in tqdm(self.items.items(), desc=self.out.name, unit="item", disable=None):
             if name in self.done:
@@ -118,15 +119,21 @@ class RowFile:
             except Rejected as reason:
                 self._enter({"item": name, "rejected": str(reason)})
                 continue
+            checksums = {}
             for key, (kind, shape) in self.arrays.items():
                 array = np.ascontiguousarray(arrays[key])
                 if array.shape != tuple(shape):
                     raise InputError(f"{name}: {key} of shape {array.shape}; expected {tuple(shape)} like the first")
-                if not np.isfinite(array).all():
-                    raise InputError(f"{name}: {key} with NaN or infinite values; expected finite numbers: leave this one out")
-                self._bytes[key].write(array.astype(kind).tobytes())
+                with np.errstate(over="ignore", invalid="ignore"):
+                    stored = array.astype(kind)
+                if not (np.isfinite(array).all() and np.isfinite(stored).all()):
+                    raise InputError(
+                        f"{name}: {key} with values that are NaN or infinite as {kind}; expected finite numbers: leave this one out"
+                    )
+                checksums[key] = zlib.crc32(stored)
+                self._bytes[key].write(stored.tobytes())
                 self._bytes[key].flush()
-            self._enter({"item": name, "row": row})
+            self._enter({"item": name, "row": row, "crc": checksums})
 
     def finish(self, attributes: dict[str, str], units: dict[str, str], rejected: Counter[str] | None = None) -> None:
         """Write the file, and print its counts.
@@ -137,22 +144,23 @@ class RowFile:
             rejected: What was left out before, by reason.
 
         Raises:
-            InputError: There is no row.
+            InputError: There is no row, a gathered row is damaged, or the file cannot be written. What was there before stays.
         """
         rejected = (rejected or Counter()) + Counter(entry["rejected"] for entry in self.done.values() if "rejected" in entry)
         if not self.rows:
             reasons = ", ".join(f"{number} {reason}" for reason, number in rejected.most_common()) or "none"
             raise InputError(f"{self.out}: nothing to write; rejected: {reasons}; expected at least one")
         counts = count(self.rows, rejected)
-        with h5py.File(self.part / "whole.h5", "w") as file:
-            for name, (kind, shape) in self.arrays.items():
-                self._copy(file, name, kind, shape)
-            for name in self.rows[0]:
-                file[name] = [row[name] for row in self.rows]
-            for name, unit in units.items():
-                file[name].attrs["unit"] = unit
-            file.attrs.update(attributes | self.card.filled(counts, sha256_of(file)))
-        (self.part / "whole.h5").replace(self.out)
+        arrays = self._gathered()
+        columns = {name: [row[name] for row in self.rows] for name in self.rows[0]}
+        card = self.card.filled(counts, sha256_of(arrays | columns))
+        whole = self.part / "whole.h5"
+        try:
+            write_hdf5(whole, Layout(self.arrays, columns, units, attributes | card))
+        except InputError as error:
+            raise InputError(f"{self.out}: {error} The rows are kept in {self.part}: start again to go on") from None
+        whole.replace(self.out)
+        self.finished = True
         show(self.out, counts)
 
     def close(self) -> None:
@@ -167,27 +175,26 @@ class RowFile:
 
     def _enter(self, entry: dict[str, Any]) -> None:
         self._note(entry)
-        self._journal.write(json.dumps(entry) + "\n")
+        self._journal.write(line_of(entry))
         self._journal.flush()
 
     def _size(self, name: str) -> int:
         kind, shape = self.arrays[name]
         return np.dtype(kind).itemsize * int(np.prod(shape))
 
-    def _copy(self, file: h5py.File, name: str, kind: str, shape: tuple[int, ...]) -> None:
-        gathered = np.memmap(self.part / f"{name}.bin", dtype=kind, mode="r", shape=(len(self.rows), *shape))
-        rows = file.create_dataset(
-            name, gathered.shape, kind, chunks=(1, *shape), compression="gzip", compression_opts=1, shuffle=True
-        )
-        for row in tqdm(range(len(gathered)), desc=f"writing {name}", unit="row", disable=None):
-            rows[row] = gathered[row]
+    def _gathered(self) -> dict[str, np.ndarray]:
+        """The gathered rows. Raises InputError where one is not what was gathered."""
+        arrays = {}
+        for name, (kind, shape) in self.arrays.items():
+            arrays[name] = gathered(self.part / f"{name}.bin", kind, shape, len(self.rows))
+        rows = iter(range(len(self.rows)))
+        for line, entry in enumerate(self.done.values(), 2):
+            if "row" in entry:
+                row = next(rows)
+                if entry["crc"] != {name: zlib.crc32(array[row]) for name, array in arrays.items()}:
+                    raise damaged(self.part / "journal.jsonl", line, 1 + len(self.done))
+        return arrays
 
 
 def _part(out: Path) -> Path:
     return out.with_name(out.name + ".part")
-
-
-def _entries(journal: Path) -> list[dict[str, Any]]:
-    """The whole lines of a journal; the last one may be torn."""
-    lines = journal.read_text().split("\n")[:-1] if journal.exists() else []
-    return [json.loads(line) for line in lines]

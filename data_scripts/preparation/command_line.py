@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ctrecon.errors import InputError
 
-EXTRA = ("idc_index", "pooch")  # packages that only downloads need, imported where they are used
+EXTRA = ("idc_index", "requests")  # packages that only downloads need, imported where they are used
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,6 +59,8 @@ def portion(word: str) -> float:
 
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a script and leave: with status 0, or with one line on stderr and status 2, or 130 when interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # names of files and patients may be no text
     try:
         main()
     except InputError as error:

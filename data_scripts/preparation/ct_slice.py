@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from pydicom import Dataset
 from pydicom.uid import CTImageStorage
-from row_file import Rejected
 from tqdm import tqdm
 
 from ctrecon.data.dicom import is_dicom, read_header
 from ctrecon.errors import InputError
+from preparation.row_file import Rejected
 
 TILT = math.cos(math.radians(10))  # slices tilted, or turned in their plane, by less than 10 degrees count as axial
 
@@ -130,7 +130,7 @@ def _slice(path: Path, header: Dataset) -> CTSlice:
     return CTSlice(
         path=path,
         uid=str(header.SOPInstanceUID),
-        patient=str(header.get("PatientID") or header.get("StudyInstanceUID") or path.parent),
+        patient=_printable(header.get("PatientID")) or _printable(header.get("StudyInstanceUID")) or _printable(path.parent),
         series=str(header.get("SeriesInstanceUID") or path.parent),
         order=(float(position @ normal * np.sign(normal[2])), int(header.get("InstanceNumber") or 0), str(header.SOPInstanceUID)),
         across=tuple(across[:2]),
@@ -138,6 +138,11 @@ def _slice(path: Path, header: Dataset) -> CTSlice:
         shape=(int(header.Rows), int(header.Columns)),
         pixel_m=(rows, columns),
     )
+
+
+def _printable(name: object) -> str:
+    """A name without the characters that HDF5 or a line of text cannot hold, such as NUL or line separators."""
+    return "".join(letter for letter in str(name or "") if letter.isprintable())
 
 
 def _listed(rejected: Counter[str]) -> str:

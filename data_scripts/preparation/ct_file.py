@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from card import Card
-from command_line import positive
-from ct_slice import CTSlice, fingerprint
-from row_file import Rejected, growing
 from skimage.transform import resize_local_mean
 
 from ctrecon.data.dicom import read_hu
 from ctrecon.errors import InputError
+from preparation.card import Card
+from preparation.command_line import positive
+from preparation.ct_slice import CTSlice, fingerprint
+from preparation.row_file import Rejected, growing
 
 
 @dataclass(frozen=True)
