@@ -6,48 +6,27 @@ training killed at any moment and started again ends with the same weights, bit 
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
 from torch.nn.functional import mse_loss
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ctrecon.data.examples import Examples
 from ctrecon.data.pairs import Pairs
 from ctrecon.errors import InputError
+from ctrecon.fitting.batches import loader
 from ctrecon.fitting.fit import Fit
+from ctrecon.fitting.progress import Progress, buffers, resume
 from ctrecon.fitting.validate import left_out_line, validate
-from ctrecon.machine.interrupt import STOPPED, ignore_signals, listening
+from ctrecon.machine.interrupt import STOPPED, listening
 from ctrecon.ode.block import Block
 from ctrecon.optimizer.average import Average
-from ctrecon.runs.run import HISTORY, WEIGHTS, Run
-
-
-@dataclass
-class Progress:
-    """How far a training is.
-
-    Attributes:
-        step: Steps done.
-        seconds: They took, validations included.
-        best: Best validation PSNR.
-        stale: Validations since it.
-        losses: Of the steps since the last validation.
-        history: A row a validation.
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    best: float = -math.inf
-    stale: int = 0
-    losses: list[float | torch.Tensor] = field(default_factory=list)
-    history: list[dict[str, Any]] = field(default_factory=list)
+from ctrecon.runs.run import HISTORY, Run
 
 
 def descend(
@@ -79,10 +58,10 @@ def descend(
     varying = _varying(model, fit)
     parameters = list(model.to(fabric.device).parameters())
     descent, average = optimizer(model, fit.lr), Average(parameters, fit.average)
-    now = _resume(run, model, descent, average)
+    now = resume(run, model, descent, average)
     fabric.print(f"{run.path}: resuming at step {now.step} of {fit.steps}" if now.step else f"{run.path}: {fit.steps} steps")
     network, stepping = fabric.setup(model, descent)
-    batches = iter(_loader(training, fit, now.step, fabric, workers))
+    batches = iter(loader(training, fit, now.step, fabric, workers))
     began = time.perf_counter() - now.seconds
     model.train()
     # disable=None: no bar where nobody looks; the lines below tell the same.
@@ -146,31 +125,6 @@ def _varying(model: nn.Module, fit: Fit) -> list[Block]:
     return varying
 
 
-def _loader(training: Examples, fit: Fit, first: int, fabric: Fabric, workers: int) -> DataLoader:
-    """The pairs of this process, part by part. Raises InputError where a batch does not divide into them."""
-    rank, share = fabric.global_rank, fabric.world_size
-    if fit.batch % (share * fit.passes):
-        raise InputError(f"fit.batch={fit.batch}: expected a multiple of {share} devices x fit.passes={fit.passes}")
-
-    def parts() -> Iterator[list[int]]:
-        for step in range(first, fit.steps):
-            mine = range(step * fit.batch + rank, (step + 1) * fit.batch, share)
-            yield from (list(mine[part :: fit.passes]) for part in range(fit.passes))
-
-    return DataLoader(
-        training,
-        batch_sampler=parts(),
-        collate_fn=_stack,
-        num_workers=workers,
-        worker_init_fn=ignore_signals,
-        pin_memory=fabric.device.type == "cuda",
-    )
-
-
-def _stack(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, ...]:
-    return tuple(torch.cat(column) for column in zip(*pairs, strict=True))
-
-
 def _any(fabric: Fabric, flag: bool) -> bool:
     """Whether the flag is set in any process: all stop together."""
     if fabric.world_size == 1:
@@ -204,33 +158,3 @@ def _line(run: Run, fit: Fit, now: Progress) -> str:
         f"{run.path}  step {now.step}/{fit.steps}  loss {row['loss']:.3e}  validation {row['psnr']:.2f} dB, SSIM {row['ssim']:.3f}"
         f"  {left:.0f} s left"
     )
-
-
-def _resume(run: Run, model: nn.Module, descent: torch.optim.Optimizer, average: Average) -> Progress:
-    """How far the run was, with model, optimiser and average as they were then; from the start where its best weights are gone."""
-    state = run.load_state()
-    if state is None:
-        return Progress()
-    if state["history"] and not (run / WEIGHTS).is_file():
-        print(f"{run / WEIGHTS}: gone; training from the start", flush=True)
-        return Progress()
-    for parameter, kept in zip(model.parameters(), state.pop("parameters"), strict=True):
-        parameter.data.copy_(kept)
-    set_buffers(model, state.pop("buffers"))
-    descent.load_state_dict(state.pop("optimizer"))
-    average.resume(state.pop("average"))
-    return Progress(**state)
-
-
-def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
-    """What a model carries from step to step beside its parameters, such as the directions of its norms."""
-    parameters = dict(model.named_parameters())
-    return {name: value.cpu() for name, value in model.state_dict().items() if name not in parameters}
-
-
-def set_buffers(model: nn.Module, kept: dict[str, torch.Tensor]) -> None:
-    """Put them back, whatever their shape."""
-    for name, value in kept.items():
-        owner, _, leaf = name.rpartition(".")
-        module = model.get_submodule(owner)
-        setattr(module, leaf, value.to(getattr(module, leaf).device))
