@@ -12,6 +12,7 @@ from ctrecon.data.slices import Slices
 
 AXES = {"+x": (1, 0, 0), "-x": (-1, 0, 0), "+y": (0, 1, 0), "-y": (0, -1, 0), "+z": (0, 0, 1), "-z": (0, 0, -1)}
 TILTED = [1, 0, 0, 0, np.cos(0.1), np.sin(0.1)]
+LEANING = [1, 0, 0, 0, np.cos(0.2), np.sin(0.2)]  # by 11 degrees
 
 
 @pytest.fixture
@@ -26,9 +27,9 @@ def folder(tmp_path):
 def write(path, patient="A", k=0, stored=None, orientation=(1, 0, 0, 0, 1, 0), size=16, **tags):
     """Slice k of a patient; files are named against the order of their positions."""
     stored = np.random.default_rng([ord(patient[0]), k]).integers(1000, 2000, (size, size)) if stored is None else stored
-    tags = {"SOPInstanceUID": f"1.2.{ord(patient[0])}.{k}", "SeriesInstanceUID": f"1.3.{ord(patient[0])}"} | tags
-    tags |= {"ImageOrientationPatient": list(orientation), "ImagePositionPatient": [0, 0, -5.0 * k], "PixelSpacing": [0.7, 0.7]}
-    return write_dicom(path, stored, patient, **tags)
+    usual = {"SOPInstanceUID": f"1.2.{ord(patient[0])}.{k}", "SeriesInstanceUID": f"1.3.{ord(patient[0])}"}
+    usual |= {"ImageOrientationPatient": list(orientation), "ImagePositionPatient": [0, 0, -5.0 * k], "PixelSpacing": [0.7, 0.7]}
+    return write_dicom(path, stored, patient, **(usual | tags))
 
 
 def read(path):
@@ -64,6 +65,25 @@ def test_orientations_come_out_the_same(script, tmp_path, across, turn):
     assert (image == expected).all()
 
 
+@pytest.mark.parametrize("across", [1, -1])
+def test_slices_go_from_feet_to_head_whatever_their_normal(script, tmp_path, across):
+    """Then in the order of acquisition; names and UIDs run against both."""
+    places = [(3, -5.0, 7), (2, -5.0, 8), (1, 0.0, 2), (0, 5.0, 1)]
+    for k, z, number in places:
+        tags = {"ImagePositionPatient": [0, 0, z], "InstanceNumber": number}
+        write(tmp_path / "in" / f"{k}.dcm", k=k, stored=np.full((16, 16), 1024 + k), orientation=(across, 0, 0, 0, 1, 0), **tags)
+    script("dicom_folder", tmp_path / "in", "--out", tmp_path / "a.h5")
+    assert read(tmp_path / "a.h5")["images"][:, 0, 0].tolist() == [3, 2, 1, 0]
+
+
+def test_values_beyond_sixteen_bits_are_cut_off(script, tmp_path):
+    stored = np.full((16, 16), 1024)
+    stored[0, :2] = 60_000, 1000
+    write(tmp_path / "in" / "a.dcm", stored=stored)
+    script("dicom_folder", tmp_path / "in", "--out", tmp_path / "a.h5")
+    assert read(tmp_path / "a.h5")["images"][0, 0, :3].tolist() == [32767, -24, 0]
+
+
 def test_what_is_no_axial_ct_slice_is_counted(script, folder, tmp_path):
     more = folder / "more"
     write(more / "seg.dcm", k=10, Modality="SEG")
@@ -75,6 +95,8 @@ def test_what_is_no_axial_ct_slice_is_counted(script, folder, tmp_path):
     write(more / "same_uid.dcm", k=0)
     write(more / "same_pixels.dcm", k=0, SOPInstanceUID="1.9", SeriesInstanceUID="1.9")
     write(more / "tilted.dcm", k=16, orientation=TILTED)
+    write(more / "leaning.dcm", k=18, orientation=LEANING)
+    write(more / "oblong.dcm", k=19, PixelSpacing=[0.7, 0.71])
     whole = write(more / "cut_pixels.dcm", k=17).read_bytes()
     (more / "cut_pixels.dcm").write_bytes(whole[:-400])
     (more / "cut_header.dcm").write_bytes(whole[:200])
@@ -87,7 +109,8 @@ def test_what_is_no_axial_ct_slice_is_counted(script, folder, tmp_path):
         "localiser": 1,
         "not a CT image (secondary capture, dose report)": 1,
         "enhanced multi-frame": 1,
-        "not axial": 2,
+        "not axial": 3,
+        "oblong pixels": 1,
         "duplicate SOPInstanceUID": 1,
         "duplicate pixels": 1,
         "unreadable pixels": 1,
@@ -103,6 +126,11 @@ def test_fewer_slices_on_request(script, folder, tmp_path):
     script("dicom_folder", folder, "--out", tmp_path / "b.h5", "--max-per-patient", 1)
     made = read(tmp_path / "b.h5")
     assert made["patient"].tolist() == [b"A", b"B"] and sum(made["counts"]["rejected"].values()) == 8
+    script("dicom_folder", folder, "--out", tmp_path / "c.h5", "--max-per-patient", 2)
+    every, few = (read(tmp_path / f"{name}.h5")["images"] for name in "ac")
+    assert (few[[0, 2]] == every[[0, 3]]).all() and not (few[1] == every[0]).all()
+    script("dicom_folder", folder, "--out", tmp_path / "d.h5")
+    assert (few == read(tmp_path / "d.h5")["images"][[0, 2, 5, 7]]).all()
 
 
 def test_unequal_sizes_are_told_and_resampled_on_request(script, refused, folder, tmp_path):
@@ -130,12 +158,26 @@ def test_oblong_slices_are_cut_or_padded_on_request(script, refused, tmp_path):
     script(*words, "--square", "cut")
     (image,) = read(tmp_path / "a.h5")["images"]
     assert (image == upright[:, 2:14]).all()
+    for square, pixels in (("pad", 8), ("cut", 6)):  # of 16 and of 12
+        (tmp_path / "a.h5").unlink()
+        script(*words, "--square", square, "--pixels", pixels)
+        made = read(tmp_path / "a.h5")
+        assert made["images"].shape == (1, pixels, pixels)
+        np.testing.assert_allclose(made["pixel_m"], 0.0014)
 
 
 def test_patient_without_a_name_goes_by_study(script, tmp_path):
     write(tmp_path / "in" / "a.dcm", k=1, StudyInstanceUID="1.5", PatientID="")
     script("dicom_folder", tmp_path / "in", "--out", tmp_path / "a.h5")
     assert read(tmp_path / "a.h5")["patient"].tolist() == [b"1.5"]
+    for name in ("one", "two"):
+        write(
+            tmp_path / "bare" / name / "a.dcm", k=len(name) + ord(name[0]), StudyInstanceUID="", PatientID="", SeriesInstanceUID=""
+        )
+        write(tmp_path / "bare" / name / "b.dcm", k=1 + ord(name[0]), StudyInstanceUID="", PatientID="", SeriesInstanceUID="")
+    script("dicom_folder", tmp_path / "bare", "--out", tmp_path / "b.h5")
+    expected = [str(tmp_path / "bare" / name).encode() for name in ("one", "one", "two", "two")]
+    assert read(tmp_path / "b.h5")["patient"].tolist() == expected
 
 
 @pytest.mark.parametrize("name", ["A\0B", "A\u2028B", "A\x0bB", "A\nB"])

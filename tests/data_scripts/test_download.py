@@ -205,6 +205,15 @@ def test_file_that_is_there_is_not_asked_for(fetch, mirror):
     assert len(mirror.asked) == 1
 
 
+def test_file_counts_with_its_size_and_checksum_only(module, tmp_path):
+    """Each decides alone: a record whose size is wrong is wrong, whatever its checksum."""
+    (tmp_path / "a.zip").write_bytes(CONTENT)
+    right = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
+    for size, checksum, expected in ((300_000, right, True), (300_001, right, False), (300_000, "md5:" + "0" * 32, False)):
+        file = module("preparation.download").RemoteFile("a.zip", "https://a/", size, checksum)
+        assert file.is_at(tmp_path / "a.zip") == expected and not file.is_at(tmp_path / "none")
+
+
 def test_spoilt_file_is_fetched_again(fetch, tmp_path):
     (tmp_path / "a.zip").write_bytes(CONTENT[:-1] + b"x")
     assert fetch() == CONTENT

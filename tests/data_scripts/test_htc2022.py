@@ -142,6 +142,25 @@ def test_numbers_that_are_none_are_told(module, monkeypatch, hostile):
         module("htc2022").read_data(Path("a.mat"))
 
 
+def numbers(angles):
+    return {name: np.array([value]) for name, value in PARAMETERS.items() if not isinstance(value, str)} | {
+        "angles": np.array(angles)
+    }
+
+
+def test_steps_and_starts_are_those_of_the_file(module):
+    told = module("htc2022").geometry_of(Path("a.mat"), np.zeros((4, 560)), numbers([10.0, 10.25, 10.5, 10.75]))
+    np.testing.assert_allclose(np.rad2deg(Fan(**told).angles_rad), [100, 100.25, 100.5, 100.75])
+    assert told["detector_m"] == pytest.approx(0.55374) and told["source_m"] == pytest.approx(0.41066)
+    assert told["bin_m"] == pytest.approx(0.0002) and told["fov_m"] == pytest.approx(512 * EFFECTIVE_MM / 1000)
+
+
+@pytest.mark.parametrize("angles", [[0.0, 0.5, 1.5, 2.0], [2.0, 1.5, 1.0, 0.5], [1.0, 1.0, 1.0, 1.0], [0.0, 0.5, 1.0], [0.0]])
+def test_other_angles_are_refused(module, angles):
+    with pytest.raises(InputError, match=r"angles.*expected"):
+        module("htc2022").geometry_of(Path("a.mat"), np.zeros((min(4, 3 * len(angles) - 2), 560)), numbers(angles))
+
+
 def test_files_of_the_record(script, refused, mirror, tmp_path):
     """Teaching data as files, test data in an archive, each with its reconstruction."""
     files = {"htc2022_ta_full.mat": mat({"CtDataFull": data(views=20)}), "readme.txt": b"text"}
@@ -162,6 +181,10 @@ def test_files_of_the_record(script, refused, mirror, tmp_path):
         np.testing.assert_allclose(file["reference"][names.index(b"htc2022_01a")], 0.02 / EFFECTIVE_MM * 1000, rtol=1e-6)
     mirror.asked.clear()
     assert "already done" in script("htc2022", *words) and not mirror.asked
+    mirror.files["htc2022_05b_limited.mat"] = mat({"CtDataLimited": data(views=9, first=30)})
+    script("htc2022", *words[:-1], tmp_path / "limited.h5", "--kind", "limited")
+    with h5py.File(tmp_path / "limited.h5") as file:
+        assert file["patient"][:].tolist() == [b"htc2022_05b"] and "reference" not in file
 
 
 def test_measured_disc_reconstructs_as_in_the_challenge(script, shared, tmp_path):

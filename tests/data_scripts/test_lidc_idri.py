@@ -1,6 +1,8 @@
 """LIDC-IDRI: the paper's rule and values, the split, and which series are downloaded."""
 
+import inspect
 import json
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -65,6 +67,55 @@ def test_paper_takes_its_values_and_slices(script, folder, tmp_path):
     assert slices.unit == "mu_max" and float(slices.image(slices.rows("train")[0]).max()) < 0.75
 
 
+def disc(radius, value):
+    """A smooth disc in a padded circle: tv grows with the value, tv / l1 is about 2 / radius."""
+    axis = np.arange(SIZE) - SIZE / 2
+    distance = np.hypot(axis[:, None], axis[None, :])
+    return np.where(distance > SIZE / 2 - 1, -2000, value / (1 + np.exp(distance - radius))).astype(np.int64)
+
+
+def rule(stored):
+    """The paper's quantities of a slice, written down once more, with a dither of their own: tv / l1, the maximum and tv."""
+    x = (np.maximum(stored, 0) + np.random.default_rng(5).random(stored.shape)) / 4096
+    across = np.hstack([x[:, 1:] - x[:, :-1], np.zeros((len(x), 1))])
+    down = np.vstack([x[1:] - x[:-1], np.zeros((1, x.shape[1]))])
+    tv = np.sqrt(across**2 + down**2).mean()
+    return tv / np.abs(x).mean(), x.max(), tv
+
+
+BOUNDS = {
+    "tv / l1 < 0.15": (0, 0.15, [disc(radius, 2000) for radius in np.linspace(12, 20, 60)]),
+    "max > 0.25": (1, 0.25, [disc(30, value) for value in range(980, 1090, 4)]),
+    "max < 0.75": (1, 0.75, [disc(30, value) for value in range(2980, 3170, 8)]),
+    "tv < 0.01": (2, 0.01, [disc(40, value) for value in range(2400, 2800, 8)]),
+}
+
+
+@pytest.mark.parametrize("bound", BOUNDS)
+def test_each_bound_of_the_paper_is_where_it_is(module, bound):
+    """Slices around one bound, within all others: those on one side are taken, those on the other left out."""
+    which, limit, slices = BOUNDS[bound]
+    one, told = SimpleNamespace(uid="1.2"), []
+    for stored in slices:
+        found = rule(stored)
+        if 0.01 < abs(found[which] / limit - 1) < 0.05:  # the dither decides nearer to it
+            try:
+                module("lidc_idri").as_in_paper(one, stored, 0)
+                taken = True
+            except module("preparation.row_file").Rejected:
+                taken = False
+            assert taken == ((found[which] > limit) == (">" in bound)), found
+            told.append(taken)
+    assert 3 < sum(told) < len(told) - 3
+
+
+def test_slice_without_negative_values_is_left_out(module):
+    one = SimpleNamespace(uid="1.2")
+    module("lidc_idri").as_in_paper(one, body(1400, outside=-1), 0)
+    with pytest.raises(module("preparation.row_file").Rejected, match="no padded circle"):
+        module("lidc_idri").as_in_paper(one, body(1400, outside=0), 0)
+
+
 def test_dither_is_drawn_by_slice_and_seed(script, folder, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         fewer = ("--every", 2) if name == "b" else ()
@@ -123,6 +174,9 @@ def test_series_are_chosen_from_the_index(module):
     series = idc.choose_series(None, 3)
     assert [one["PatientID"] for one in series] == [f"LIDC-IDRI-000{n}" for n in (1, 2, 3)]
     assert all(one["instanceCount"] > 50 for one in series)
+    inspect.signature(idc.idc_client().download_from_selection).bind(
+        "folder", seriesInstanceUID=[], use_s5cmd_sync=True, dirTemplate=""
+    )
     with pytest.raises(Exception, match="LIDC-IDRI-9999: not in LIDC-IDRI"):
         idc.choose_series(["LIDC-IDRI-0001", "LIDC-IDRI-9999"], None)
 

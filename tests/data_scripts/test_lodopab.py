@@ -103,6 +103,19 @@ def test_parts_can_be_added(script, archives, tmp_path):
     assert "already done, 9 images" in script("lodopab", *words, "--parts", "validation", "test")
 
 
+def test_observations_come_on_request_and_the_version_stays(script, mirror, archives, tmp_path):
+    mirror.files = archives | {"observation_test.zip": pack({"observation_test_000.hdf5": hdf5(np.ones((5, 4, 4)))})}
+    words = ("--out", tmp_path / "out", "--record", mirror.record, "--parts", "test")
+    script("lodopab", *words)
+    assert not (tmp_path / "out" / "observation_test_000.hdf5").exists()
+    script("lodopab", *words, "--observations")
+    assert (tmp_path / "out" / "observation_test_000.hdf5").exists()
+    assert json.loads((tmp_path / "out" / "card.json").read_text())["archives"] == ["ground_truth_test.zip", "observation_test.zip"]
+    script("lodopab", *local(tmp_path, archives), "--parts", "validation")
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert card["version"] == "7" and json.loads(card["counts"])["by_split"] == {"train": 0, "val": 4, "test": 5}
+
+
 def test_only_archives_that_were_unpacked_are_removed(script, mirror, archives, tmp_path):
     """What was downloaded of other parts stays."""
     kept = tmp_path / "out" / "archives" / "ground_truth_train.zip.part"

@@ -117,6 +117,33 @@ def test_binning_and_views(script, archive, tmp_path):
     np.testing.assert_allclose(np.rad2deg(coarse.angles_rad[:2]), [90, 102])
 
 
+def test_first_position_of_the_detector_is_of_its_slices_only(module, tmp_path):
+    """A ramp along the bins, whose rows come shifted or not."""
+    where = write_slice(tmp_path, 1, None)
+    counts = np.tile(np.arange(BINS) + 1000.0, (VIEWS + 1, 1))
+    tifffile.imwrite(where / "sinogram.tif", counts.astype(np.uint16), compression="zlib")
+    for name in ("flat1", "flat2"):
+        tifffile.imwrite(where / f"{name}.tif", np.full((1, BINS), FLAT + DARK, dtype=np.uint16))
+    for number, shift in ((1, 2), (2830, 2), (2831, 0), (5520, 0), (5521, 2), (5870, 2), (5871, 0)):
+        row = module("two_detect").read_sinogram(where / "sinogram.tif", number, VIEWS, 1)[0]
+        expected = -np.log((np.minimum(np.arange(BINS) + shift, BINS - 1) + 1000.0 - DARK) / FLAT)
+        np.testing.assert_allclose(row, expected)
+
+
+def test_objects_are_of_consecutive_slices(script, tmp_path):
+    for number in (99, 100, 101):
+        write_slice(tmp_path / "in", number, None)
+    words = ("two_detect", tmp_path / "in", "--views-every", 3600)
+    script(*words, "--out", tmp_path / "a.h5")
+    script(*words, "--out", tmp_path / "b.h5", "--per-object", 50, "--slices", "100:102")
+    for name, expected in (
+        ("a", [b"slices 00001-00100"] * 2 + [b"slices 00101-00200"]),
+        ("b", [b"slices 00051-00100", b"slices 00101-00150"]),
+    ):
+        with h5py.File(tmp_path / f"{name}.h5") as file:
+            assert file["patient"][:].tolist() == expected
+
+
 def test_references_of_the_other_archive(script, tmp_path):
     """They go in where all slices have one."""
     for number in (4001, 4002):
