@@ -1,9 +1,10 @@
 """Measure what the model of a run promises."""
 
 import sys
+from collections.abc import Iterable
 
 from ctrecon.config.experiment import model_of
-from ctrecon.config.words import options
+from ctrecon.config.options import options
 from ctrecon.errors import InputError
 from ctrecon.guarantee.certificate import certify
 from ctrecon.guarantee.claim import Claim
@@ -14,8 +15,8 @@ from ctrecon.runs.results import Results
 
 def main(words: list[str]) -> None:
     """ctrecon certify: status 1 where a promise is broken."""
-    chosen, rest = options("certify", words)
-    show(certify_run(chosen.run, rest, chosen.image, chosen.out, chosen.device), chosen.out or chosen.run)
+    chosen, rest = options(certify_run, words)
+    show(certify_run(**chosen, words=rest), chosen["out"] or chosen["run"])
 
 
 def show(claims: list[Claim], folder: str) -> None:
@@ -25,13 +26,13 @@ def show(claims: list[Claim], folder: str) -> None:
         sys.exit(1)
 
 
-def certify_run(path: str, words: list[str], image: int, out: str | None, device: str) -> list[Claim]:
+def certify_run(run: str, words: Iterable[str], image: int, out: str | None, device: str) -> list[Claim]:
     """Measure what the model of a run promises, on one of its test images; returns the claims."""
     place = pick_device(device)
-    experiment, model = model_of(path, words)
+    experiment, model = model_of(run, words)
     pairs = experiment.pairs("test")
     if not 0 <= image < len(pairs):
         raise InputError(f"image={image}: expected one of the {len(pairs)} test images, 0 to {len(pairs) - 1}")
-    results = Results(out or path)
+    results = Results(out or run)
     with results.claimed():
         return certify(model, experiment.ray, *pairs.pair(image), results, place)

@@ -18,8 +18,11 @@ verbs:
 """
 
 import importlib
+import io
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -37,16 +40,28 @@ def main() -> None:
         _fail(f"{verb}: no such verb; expected one of {', '.join(VERBS)}")
     # OpenMP threads that spin while they wait cost half the speed where another program wants the cores (measured: a tenth when not).
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    with _told():
+    _silence_libraries()
+    with _errors_in_one_line():
         if {"-h", "--help"} & set(words):
             _help(verb)
         else:
             importlib.import_module(f"ctrecon.{verb}").main(words)
 
 
+def _silence_libraries() -> None:
+    """What libraries warn and log of is for programmers: it stays away from the terminal, in child processes too."""
+    if not sys.warnoptions:  # python -W and PYTHONWARNINGS ask for them
+        warnings.simplefilter("ignore")
+        os.environ["PYTHONWARNINGS"] = "ignore"
+    logging.lastResort = logging.NullHandler()  # where nobody says what becomes of a log, Python prints it
+    for stream in (sys.stdout, sys.stderr):  # names in files may have letters that the terminal has not
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 @contextmanager
-def _told() -> Iterator[None]:
-    """Tell what a person did wrong, or what the machine refused, in one line and exit status 2."""
+def _errors_in_one_line() -> Iterator[None]:
+    """What a person did wrong, or what the machine refused, ends in one line and exit status 2."""
     from ctrecon.errors import InputError
 
     try:
@@ -58,8 +73,21 @@ def _told() -> Iterator[None]:
         sys.exit(1)
     except OSError as error:
         _fail(f"{error.filename or 'output'}: {error.strerror or error}; is there space and permission?")
+    except UnicodeError as error:
+        _fail(f"a text that is not in UTF-8 ({error}); expected text in UTF-8")
+    except RecursionError:
+        _fail("a file is nested too deeply to be read; expected what ctrecon writes, or a configuration")
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not _out_of_memory(error):
+            raise
+        _fail(f"not enough memory ({str(error) or 'no more is there'}): ask for fewer pixels, views, channels or images")
     except KeyboardInterrupt:
         _fail("interrupted; ctrecon train goes on from the last validation when called again", status=130)
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch, which has no kind of error for it on CPUs, says so."""
+    return type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error)
 
 
 def _fail(message: str, status: int = 2) -> None:
@@ -68,7 +96,7 @@ def _fail(message: str, status: int = 2) -> None:
 
 
 def _help(verb: str) -> None:
-    from ctrecon.config.words import CONF, groups
+    from ctrecon.config.conf import CONF, groups
 
     print((CONF / f"{verb}.yaml").read_text().split("\nhydra:")[0])
     if verb in ("train", "show", "simulate", "reconstruct", "evaluate", "certify"):

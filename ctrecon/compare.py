@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ctrecon.config.words import no_words, options
+from ctrecon.config.options import options
 from ctrecon.evidence.comparison import read
 from ctrecon.report import figures
 from ctrecon.report.comparison import write
@@ -10,12 +10,10 @@ from ctrecon.report.comparison import write
 
 def main(words: list[str]) -> None:
     """ctrecon compare."""
-    chosen, rest = options("compare", words)
-    no_words("compare", rest)
-    print(compare([chosen.runs] if isinstance(chosen.runs, str) else list(chosen.runs), chosen.out))
+    print(compare(**options(compare, words)[0]))
 
 
-def compare(runs: list[str], out: str) -> str:
+def compare(runs: str | list[str], out: str) -> str:
     """Write tables, charts, pictures and a page into a folder; returns what there is to say.
 
     Args:
@@ -25,5 +23,5 @@ def compare(runs: list[str], out: str) -> str:
     Raises:
         InputError: A run is missing or not evaluated, or they were not measured alike.
     """
-    comparison = read(runs)
+    comparison = read([runs] if isinstance(runs, str) else runs)
     return write(comparison, Path(out), "Comparison", [*figures.suited(comparison), "pictures"])

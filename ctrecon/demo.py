@@ -8,8 +8,9 @@ import torch
 from pydicom.data import get_testdata_file
 
 from ctrecon.compare import compare
+from ctrecon.config.compose import compose
 from ctrecon.config.experiment import Experiment, model_of
-from ctrecon.config.words import compose, no_words, options, plain
+from ctrecon.config.options import options
 from ctrecon.data.dicom import side_of
 from ctrecon.evaluate import evaluate_run
 from ctrecon.files.image import read_image
@@ -27,15 +28,13 @@ CONTESTANTS = {"plain": ["conv=plain", *NARROW], "c4": ["conv=c4", *NARROW], "fb
 
 def main(words: list[str]) -> None:
     """ctrecon demo."""
-    chosen, rest = options("demo", words)
-    no_words("demo", rest)
-    demo(**chosen)
+    demo(**options(demo, words)[0])
 
 
 def demo(out: str, steps: int, device: str) -> None:
     """Train, evaluate, compare and reconstruct; everything is left in `out`, and going on after a stop is the same command."""
     folder, began = Path(out), time.perf_counter()
-    experiments = {name: plain(compose([*WORDS, *words, f"fit.steps={steps}"])) for name, words in CONTESTANTS.items()}
+    experiments = {name: compose([*WORDS, *words, f"fit.steps={steps}"]) for name, words in CONTESTANTS.items()}
     _first_picture(experiments["plain"], folder / "phantom")
     for name, values in experiments.items():
         print(

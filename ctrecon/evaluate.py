@@ -1,11 +1,11 @@
 """Measure a run on its test images."""
 
-import math
+from collections.abc import Iterable
 from typing import Any
 
 from ctrecon import certify
 from ctrecon.config.experiment import model_of
-from ctrecon.config.words import options
+from ctrecon.config.options import options
 from ctrecon.data.split import no_leak
 from ctrecon.errors import InputError
 from ctrecon.guarantee.certificate import certify as certify_model
@@ -24,23 +24,23 @@ NOT_THE_TEST = ("train_size", "val_size", "noise")
 
 def main(words: list[str]) -> None:
     """ctrecon evaluate."""
-    chosen, rest = options("evaluate", words)
-    where = chosen.out, chosen.device
-    summary, claims = evaluate_run(chosen.run, rest, list(chosen.turns), *where, chosen.certificate, chosen.leaks, chosen.averaged)
+    chosen, rest = options(evaluate_run, words)
+    folder = chosen["out"] or chosen["run"]
+    summary, claims = evaluate_run(**chosen, words=rest)
     for turn, metrics in summary["metrics"].items():
         numbers = ", ".join(f"{name} {m['mean']:.4g} [{m['low']:.4g}, {m['high']:.4g}]" for name, m in metrics.items())
         print(f"turned by {turn} degrees: {numbers}")
     for name, count in summary["undefined"].items():
         print(f"{name}: undefined for {count} measurement{'s' * (count > 1)} of constant images, left out")
-    print(f"written: {chosen.out or chosen.run}/metrics.csv, metrics.json, examples.h5")
+    print(f"written: {folder}/metrics.csv, metrics.json, examples.h5")
     if claims:
-        certify.show(claims, chosen.out or chosen.run)
+        certify.show(claims, folder)
 
 
 def evaluate_run(
-    path: str,
-    words: list[str],
-    turns: list,
+    run: str,
+    words: Iterable[str],
+    turns: list[int | float],
     out: str | None,
     device: str,
     certificate: bool,
@@ -48,26 +48,26 @@ def evaluate_run(
     averaged: bool = False,
 ) -> tuple[dict[str, Any], list[Claim]]:
     """Measure a run, on other data where words say so; returns the summary, and the claims of a certificate if one is wanted."""
-    if not turns or any(isinstance(turn, bool) or not isinstance(turn, int | float) or not math.isfinite(turn) for turn in turns):
+    if not turns:
         raise InputError(f"turns={turns}: expected angles in degrees, such as turns=[0,90]")
     place = pick_device(device)
-    run, (experiment, model) = Run(path), model_of(path, words)
+    trained, (experiment, model) = Run(run), model_of(run, words)
     model = OrbitMean(model) if averaged else model
     pairs = experiment.pairs("test")
     if not leaks:
-        no_leak("test", pairs.patients(), run.patients())
+        no_leak("test", pairs.patients(), trained.patients())
     learned = model.fitting is Fitting.WEIGHTS
     test = {part: {k: v for k, v in experiment.config[part].items() if k not in NOT_THE_TEST} for part in TEST_SET}
     identity = {
-        "run": f"{run.name}/{run.path.resolve().name}",
+        "run": f"{trained.name}/{trained.path.resolve().name}",
         "parameters": sum(p.numel() for p in model.parameters()),
         "fitting": model.fitting.value,
-        "seconds_per_step": seconds_per_step(run) if learned else None,
-        "training": _training(experiment.config, run) if learned else {},
+        "seconds_per_step": seconds_per_step(trained) if learned else None,
+        "training": _training(experiment.config, trained) if learned else {},
         "bytes_per_pair": bytes_for_backward(model, pairs.pair(0)[1]),
         "test": test | {"turns": turns, "images": len(pairs)},
     }
-    results = Results(out or path)
+    results = Results(out or run)
     with results.claimed():
         summary = evaluate(model, pairs, turns, results, identity, place)
         return summary, certify_model(model, experiment.ray, *pairs.pair(0), results, place) if certificate else []

@@ -5,11 +5,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ctrecon.config.compose import compose, identity
 from ctrecon.config.dispatch import dispatch
 from ctrecon.config.experiment import Experiment
+from ctrecon.config.kind import Seed
+from ctrecon.config.options import options
 from ctrecon.config.plan import plan_of
-from ctrecon.config.sweep import about_hydra, check_launcher, job, swept_keys
-from ctrecon.config.words import check, compose, options, plain, what_it_is
+from ctrecon.config.sweep import check_launcher, training
+from ctrecon.config.words import Words
 from ctrecon.disk.atomic import write_text
 from ctrecon.disk.table import as_csv
 from ctrecon.errors import InputError
@@ -26,11 +29,22 @@ RATES = "rates.csv"  # what the race decided
 
 def main(words: list[str]) -> None:
     """ctrecon reproduce."""
-    chosen, rest = options("reproduce", words)
-    print(reproduce(**plain(chosen), words=rest))
+    chosen, rest = options(reproduce, words)
+    print(reproduce(**chosen, words=rest))
 
 
-def reproduce(figure: str, profile: str, runs: str | None, out: str | None, words: list[str], **others: Any) -> str:
+def reproduce(
+    figure: str,
+    profile: str,
+    runs: str | None,
+    out: str | None,
+    contestants: list[str] | None,
+    sizes: list[int | str] | None,
+    turns: list[int | float] | None,
+    seeds: list[Seed] | None,
+    rates: list[float] | None,
+    words: Words,
+) -> str:
     """Leave the figure, and the runs that it is drawn from.
 
     Args:
@@ -38,8 +52,8 @@ def reproduce(figure: str, profile: str, runs: str | None, out: str | None, word
         profile: A name in conf/profile.
         runs: Folder for the run folders; None: runs/PROFILE.
         out: Folder for the figure; None: FIGURE in that of the runs.
+        contestants, sizes, turns, seeds, rates: Instead of the figure's and the profile's; None: theirs.
         words: Of every training; those about hydra say where it runs.
-        others: Contestants, sizes, turns, seeds and rates instead of the figure's and the profile's.
 
     Returns:
         What there is to say.
@@ -47,14 +61,14 @@ def reproduce(figure: str, profile: str, runs: str | None, out: str | None, word
     Raises:
         InputError: A name or a word is unknown, the data is missing, runs of other words are in the way, or a training failed.
     """
+    given = {"contestants": contestants, "sizes": sizes, "turns": turns, "seeds": seeds, "rates": rates}
     check_launcher(words)
-    check(words)
-    for key in swept_keys(words):
+    for key in words.swept:
         raise InputError(f"{key}: several values; a figure varies what its conf/figure says")
-    launcher, words = about_hydra(words)
-    plan, folder = plan_of(figure, profile, **others), Path(runs or f"runs/{profile}")
+    launcher, words = words.only(lambda word: word.about_hydra), words.only(lambda word: not word.about_hydra)
+    plan, folder = plan_of(figure, profile, **given), Path(runs or f"runs/{profile}")
     study = Study(figure, plan, folder, words)
-    collection = Experiment(plain(compose(study.words))).collection
+    collection = Experiment(compose(study.words)).collection
     study.fit_to(collection.rows("train"), collection.endless)
     train_and_measure(study, launcher)
     comparison = Comparison([of_results(results, name) for name, results in study.entries()])
@@ -63,7 +77,7 @@ def reproduce(figure: str, profile: str, runs: str | None, out: str | None, word
     return write(comparison, target, plan["title"], plan["draw"], plan["profile"]["size"])
 
 
-def train_and_measure(study: Study, launcher: list[str]) -> None:
+def train_and_measure(study: Study, launcher: Words) -> None:
     """Do what is left of a study. Raises InputError where a training that is to be measured failed."""
     _do("race for the learning rates", study.race(), lambda one: one.run.done(), attempt, launcher)
     measure, left = partial(_measure, turns=study.turns, where=study.where), lambda one: measured(one.results, study.turns)
@@ -79,11 +93,11 @@ def _do(
     planned: list[PlannedRun],
     done: Callable[[PlannedRun], bool],
     task: Callable[[dict[str, Any]], Any],
-    launcher: list[str],
+    launcher: Words,
 ) -> None:
     """Do what is left of some planned runs, where the launcher says."""
     for one in {one.contestant: one for one in reversed(planned)}.values():  # all of a contestant differ by what their folders say
-        one.run.check(what_it_is(job(one.words)))
+        one.run.check(identity(training(one.words)))
     left = [one.words for one in planned if not done(one)]
     print(f"{what}: {len(planned)}, of which {len(planned) - len(left)} are done", flush=True)
     dispatch(left, task, launcher)

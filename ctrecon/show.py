@@ -7,7 +7,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ctrecon.config.experiment import model_of
-from ctrecon.config.words import options
+from ctrecon.config.options import options
+from ctrecon.config.words import Words
 from ctrecon.errors import InputError
 from ctrecon.measure.metrics import equivariance_error, transpose_defect
 from ctrecon.models.model import Model
@@ -20,13 +21,18 @@ MEASURED_BELOW = 2**30  # bytes of the whole matrix and its transpose: larger sc
 
 def main(words: list[str]) -> None:
     """ctrecon show."""
-    chosen, rest = options("show", words)
-    model = model_of(chosen.run, rest)[1]
-    if chosen.out:
-        write_picture(model.geometry, chosen.out)
+    chosen, rest = options(show, words)
+    show(**chosen, words=rest)
+
+
+def show(run: str | None, out: str | None, words: Words) -> None:
+    """Print what the model of words or of a run is, and draw its scan into a file."""
+    model = model_of(run, words)[1]
+    if out:
+        write_picture(model.geometry, out)
     print(describe(model))
-    if chosen.out:
-        print(f"written: {chosen.out}")
+    if out:
+        print(f"written: {out}")
 
 
 @torch.no_grad()

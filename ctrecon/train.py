@@ -2,25 +2,27 @@
 
 import sys
 
-from ctrecon.config.sweep import check_launcher, job, swept_keys
-from ctrecon.config.words import check
+from ctrecon.config.sweep import check_launcher, training
+from ctrecon.config.words import Words
 from ctrecon.errors import InputError
-from ctrecon.fitting.launch import train_run
-from ctrecon.fitting.sweep import sweep
 
 MULTIRUN = ("-m", "--multirun")
 
 
 def main(words: list[str]) -> None:
-    """ctrecon train: status 1 where a job of a sweep is not done."""
+    """ctrecon train: status 1 where a training of a sweep is not done."""
     multirun = any(word in MULTIRUN for word in words)
-    words = [word for word in words if word not in MULTIRUN]
-    check_launcher(words)
-    check(words)
-    swept = swept_keys(words)
-    if swept and not multirun:
-        raise InputError(f"{swept[0]}: several values; ctrecon train -m trains them one after the other")
+    parsed = Words(word for word in words if word not in MULTIRUN)
+    check_launcher(parsed)
+    if parsed.swept and not multirun:
+        raise InputError(f"{parsed.swept[0]}: several values; ctrecon train -m trains them one after the other")
+    values = training(parsed)  # of a sweep, the first: what is wrong with words is said before torch is loaded
     if not multirun:
-        train_run(job(words))
-    elif sweep([*words, f"swept=[{','.join(swept)}]"]):
+        from ctrecon.fitting.launch import train_run
+
+        train_run(values)
+        return
+    from ctrecon.fitting.sweep import sweep
+
+    if sweep(parsed):
         sys.exit(1)

@@ -17,9 +17,10 @@ import torch
 from pydicom.data import get_testdata_file
 
 from ctrecon.cli import main
+from ctrecon.config.compose import amend, compose
+from ctrecon.config.conf import groups
 from ctrecon.config.experiment import Experiment
 from ctrecon.config.make import make
-from ctrecon.config.words import amend, compose, groups, plain
 from ctrecon.conv.convolution import Convolution
 from ctrecon.conv.family import ConvFamily
 from ctrecon.models.initialisation import isotropic_
@@ -42,7 +43,7 @@ def experiment(*words: str) -> Experiment:
 @functools.cache
 def _default() -> dict:
     """Composing takes longer than most tests."""
-    return plain(compose([]))
+    return compose([])
 
 
 def field_of(field: str, conv: str, *words: str) -> tuple[ConvFamily, VectorField]:

@@ -17,7 +17,7 @@ ROOMS = {  # and what else each may
     "data": {"disk", "physics"},
     "files": {"data", "disk", "physics"},
     "runs": {"disk"},
-    "config": {"conv", "data", "machine", "models", "physics", "runs"},
+    "config": {"conv", "data", "disk", "machine", "models", "physics", "runs"},
     "evidence": {"disk", "runs"},
     "measure": {"data", "disk", "evidence", "physics", "runs"},
     "guarantee": {"conv", "data", "measure", "models", "ode", "physics", "runs"},
@@ -42,19 +42,18 @@ MAY_IMPORT = ROOMS | {verb: {*ROOMS, *others} for verb, others in VERBS.items()}
 EVERYWHERE = {"torch", "numpy", "jaxtyping"}
 HOME = {  # of every other library
     "astra": ("physics/",),
-    "beartype": ("config/make.py",),
     "escnn": ("conv/rotation.py",),
     "filelock": ("disk/cache.py", "runs/folder.py"),
     "geoopt": ("optimizer/stiefel.py",),
     "h5py": ("disk/hdf5.py", "files/", "report/picture.py"),
-    "hydra": ("config/words.py", "config/dispatch.py"),
+    "hydra": ("config/words.py", "config/compose.py", "config/dispatch.py"),
     "jinja2": ("report/page.py",),
     "lightning_fabric": ("machine/fabric.py", "fitting/"),
     "markupsafe": ("report/page.py",),
     "matplotlib": ("report/",),
     "nibabel": ("files/",),
     "odl": ("physics/",),
-    "omegaconf": ("config/",),
+    "omegaconf": ("config/words.py", "config/compose.py", "config/dispatch.py", "config/plan.py"),
     "platformdirs": ("disk/cache.py",),
     "psutil": ("machine/interrupt.py", "physics/auto.py"),
     "pydicom": ("data/dicom.py", "files/image.py", "demo.py"),
@@ -64,7 +63,7 @@ HOME = {  # of every other library
     "tifffile": ("files/",),
     "torchdiffeq": ("ode/adaptive.py",),
     "tqdm": ("fitting/descend.py", "measure/evaluation.py"),
-    "yaml": ("config/experiment.py", "runs/run.py", "simulate.py"),
+    "yaml": ("disk/yaml_file.py",),
 }
 
 

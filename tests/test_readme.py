@@ -13,7 +13,7 @@ import pytest
 from conftest import inside, write_dicom, write_slices
 
 from ctrecon.cli import VERBS
-from ctrecon.config.words import groups
+from ctrecon.config.conf import groups
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

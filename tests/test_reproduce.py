@@ -12,9 +12,10 @@ import pytest
 import yaml
 from conftest import inside, write_slices
 
+from ctrecon.config.compose import compose, identity
+from ctrecon.config.conf import CONF
 from ctrecon.config.experiment import Experiment
 from ctrecon.config.plan import plan_of
-from ctrecon.config.words import CONF, compose, composed, plain, what_it_is
 from ctrecon.evidence import scores
 from ctrecon.report.figures import CHARTS
 from ctrecon.study.study import Study
@@ -171,7 +172,7 @@ def test_every_figure_composes(figure, profile, tmp_path):
     assert study.rates[0] < study.rates[1] < study.rates[2] and len(study.seeds) >= 3
     new = race if profile == "laptop" and figure != "sizes" else [job for job in race if figure == "sizes"]
     for words in {job.contestant: job.words for job in new}.values():  # the same contestants under other profiles: once is enough
-        Experiment(what_it_is(plain(composed([*words, "geometry.pixels=8", "geometry.views=4"])))).model()
+        Experiment(identity(compose([*words, "geometry.pixels=8", "geometry.views=4"]))).model()
 
 
 def test_sizes_beyond_the_collection_are_left_out(tmp_path):
@@ -194,7 +195,7 @@ def test_wide_models_have_about_as_many_parameters_as_ordinary_ones():
         counts = []
         for name in ("plain", "c4_wide"):
             base = [*words, f"conv.channels={plan['profile']['width']}", *known[name], "geometry=tiny", "projector=astra"]
-            counts.append(sum(p.numel() for p in Experiment(plain(compose(base))).model().parameters()))
+            counts.append(sum(p.numel() for p in Experiment(compose(base)).model().parameters()))
         assert counts[1] == pytest.approx(counts[0], rel=0.04), profile
 
 

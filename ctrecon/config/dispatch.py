@@ -1,7 +1,7 @@
 """Jobs -> wherever Hydra's launcher runs them: here one after the other, in processes (joblib), on a cluster (submitit, ray)."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,13 +14,13 @@ from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
-from ctrecon.config.sweep import named
-from ctrecon.config.words import CONF
+from ctrecon.config.conf import CONF
+from ctrecon.config.sweep import training
 from ctrecon.errors import InputError
 from ctrecon.machine.interrupt import STOPPED, listening
 
 
-def dispatch(jobs: list[list[str]], task: Callable[[dict[str, Any]], Any], launcher: list[str]) -> None:
+def dispatch(jobs: Sequence[Sequence[str]], task: Callable[[dict[str, Any]], Any], launcher: Iterable[str]) -> None:
     """Do a task for each job. A signal that asks to stop is passed on to jobs in processes of their own.
 
     Args:
@@ -45,17 +45,17 @@ def dispatch(jobs: list[list[str]], task: Callable[[dict[str, Any]], Any], launc
         raise SystemExit(STOPPED)
 
 
-def _launch(jobs: list[list[str]], task: Callable[[dict[str, Any]], Any], launcher: list[str]) -> None:
+def _launch(jobs: Sequence[Sequence[str]], task: Callable[[dict[str, Any]], Any], launcher: Iterable[str]) -> None:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         context = HydraContext(config_loader=loader, callbacks=Callbacks())
-        config = loader.load_configuration("train", launcher, run_mode=RunMode.MULTIRUN)
+        config = loader.load_configuration("train", list(launcher), run_mode=RunMode.MULTIRUN)
         chosen = Plugins.instance().instantiate_launcher(
             hydra_context=context, task_function=partial(_composed, task), config=config
         )
-        for job in chosen.launch(jobs, initial_job_idx=0):
+        for job in chosen.launch([list(words) for words in jobs], initial_job_idx=0):
             job.return_value  # noqa: B018  raises what the job raised
 
 
 def _composed(task: Callable[[dict[str, Any]], Any], config: DictConfig) -> Any:
-    return task(named(config, HydraConfig.get().runtime.choices))
+    return task(training(HydraConfig.get().overrides.task))  # Hydra's own composition knows no kinds

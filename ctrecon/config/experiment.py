@@ -1,16 +1,18 @@
 """Configuration -> the objects of an experiment."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from ctrecon.config.make import make, target
-from ctrecon.config.words import amend, compose, groups, plain, what_it_is
+from ctrecon.config.compose import amend, compose
+from ctrecon.config.conf import groups
+from ctrecon.config.kind import hints
+from ctrecon.config.make import check_kinds, make, target
+from ctrecon.config.training import Images, Training
 from ctrecon.conv.family import ConvFamily
 from ctrecon.data.collection import Collection
 from ctrecon.data.examples import Examples
@@ -18,6 +20,7 @@ from ctrecon.data.pairs import Pairs
 from ctrecon.data.scanner import Scanner
 from ctrecon.data.selection import Selection
 from ctrecon.data.sinogram_store import sinogram_store
+from ctrecon.disk.yaml_file import parse_yaml
 from ctrecon.errors import InputError
 from ctrecon.models.model import Model
 from ctrecon.physics.geometry import Geometry
@@ -36,13 +39,20 @@ class Experiment:
 
     Args:
         config: Plain values, as `compose` or a run folder's config.yaml gives them.
+        geometry: That of the configuration, where it is made already.
+
+    Raises:
+        InputError: The configuration is not one of an experiment.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], geometry: Geometry | None = None) -> None:
         self.config = config
         for name in EXPERIMENT:
-            if name not in config:
+            if config.get(name) is None:
                 raise InputError(f"the configuration has no {name}: expected that of an experiment, as ctrecon train writes")
+        check_kinds("", config, hints(Training))
+        if geometry is not None:
+            self.geometry = geometry
 
     @cached_property
     def geometry(self) -> Geometry:
@@ -72,7 +82,7 @@ class Experiment:
     @cached_property
     def scanner(self) -> Scanner:
         """Simulates pairs of truth and sinogram."""
-        return Scanner(self.geometry, self.noise, self.config["data"]["seed"], self.projector)
+        return Scanner(self.geometry, self.noise, self._images["seed"], self.projector)
 
     @cached_property
     def collection(self) -> Collection:
@@ -82,20 +92,24 @@ class Experiment:
     @property
     def _source(self) -> dict[str, Any]:
         """What says where the images come from, and in which order."""
-        data = what_it_is({"data": self.config["data"]})["data"]
-        return {key: value for key, value in data.items() if key not in (*SELECTION, "noise")}
+        return {key: value for key, value in self.config["data"].items() if key not in (*SELECTION, "noise")}
+
+    @cached_property
+    def _images(self) -> dict[str, Any]:
+        """Which images are used, and the seed of their noise."""
+        target("data", self.config["data"])
+        check_kinds("data", self.config["data"], hints(Images))
+        return {key: value for key, value in self.config["data"].items() if key in hints(Images)}
 
     def pairs(self, split: str) -> Pairs:
         """The pairs of a split."""
-        rows = Selection(**{key: self.config["data"][key] for key in SELECTION}).rows(self.collection, split)
+        rows = Selection(**{key: self._images.get(key) for key in SELECTION}).rows(self.collection, split)
         store = sinogram_store(self._source, split, len(rows), self.scanner.ray.geometry, self.config["projector"])
         return Pairs(self.collection, rows, self.scanner, store)
 
     def examples(self) -> Examples:
         """The training pairs in the order and the poses in which they are learned from."""
-        return Examples(
-            self.pairs("train"), make("augment", self.config["augment"]), self.config["data"]["noise"], self.config["seed"]
-        )
+        return Examples(self.pairs("train"), make("augment", self.config["augment"]), self._images["noise"], self.config["seed"])
 
     def model(self) -> Model:
         """The model with freshly drawn parameters, a function of the configuration and its seed alone."""
@@ -131,27 +145,31 @@ class Experiment:
         return RayTransform(self.geometry, self.projector)
 
 
-def read_geometry(where: Path, text: str) -> dict[str, Any]:
-    """The configuration of a geometry from YAML text. Raises InputError where it is none."""
-    try:
-        node = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where}: not readable YAML ({str(error).splitlines()[0]})") from None
+def read_geometry(where: Path, text: str) -> tuple[dict[str, Any], Geometry]:
+    """The configuration of a geometry from YAML text, and the geometry. Raises InputError where it is none."""
+    node = parse_yaml(text, str(where))
     if not isinstance(node, dict) or "_target_" not in node:
         raise InputError(
             f"{where}: no geometry in the form of conf/geometry; expected one, with its _target_, or another file name"
         )
     node = current(node)
-    make("geometry", node)
-    return node
+    try:
+        return node, make("geometry", node)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
-def experiment_of(run: str | None, words: list[str]) -> Experiment:
-    """The experiment of a run folder, or of conf/train.yaml, changed by words."""
-    return Experiment(amend(Run(run).config(), words) if run else plain(compose(words)))
+def config_of(run: str | None, words: Iterable[str]) -> dict[str, Any]:
+    """The configuration of a run folder, or of conf/train.yaml, changed by words."""
+    return amend(Run(run).config(), words) if run else compose(words)
 
 
-def model_of(run: str | None, words: list[str]) -> tuple[Experiment, Model]:
+def experiment_of(run: str | None, words: Iterable[str]) -> Experiment:
+    """The experiment of that configuration."""
+    return Experiment(config_of(run, words))
+
+
+def model_of(run: str | None, words: Iterable[str]) -> tuple[Experiment, Model]:
     """The experiment and its model: with the run's weights, or, without a run, freshly drawn."""
     experiment = experiment_of(run, words)
     model = experiment.model()

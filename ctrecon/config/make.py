@@ -6,13 +6,13 @@ noun (a subclass of `Geometry`), or a function that returns one, defined in the 
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
-from beartype import BeartypeConf
-from beartype.door import is_bearable
-
+from ctrecon.config.kind import fits, hints, in_words
+from ctrecon.config.training import Images, Training
 from ctrecon.errors import InputError
 
 NOUNS = {  # of each group, by the path of its class: imported when asked for
@@ -35,52 +35,78 @@ NOUNS = {  # of each group, by the path of its class: imported when asked for
     "fit": "fitting.fit.Fit",
     "optimizer": "optimizer.Optimizer",
 }
+MAKERS = {  # what is made of these is a function that makes them, of further parts
+    "projector": ("geometry",),
+    "field": ("family",),
+    "block": ("field",),
+    "cell": ("family", "block", "memory"),
+    "optimizer": ("model", "lr"),
+}
 MARKS = ("_target_", "_partial_")
-KINDS = BeartypeConf(is_pep484_tower=True)  # a whole number is a number
 
 
 def make(group: str, node: dict[str, Any], **parts: Any) -> Any:
     """The object of a configuration node, given those parts that its signature names.
 
     Args:
-        group: Which noun it is, such as geometry.
-        node: Its options, with the class as `_target_`; with `_partial_`, what makes the object is returned instead.
+        group: Which noun it is, such as geometry; of MAKERS, what makes the object is returned.
+        node: Its options, with the class as `_target_`.
         parts: Objects that it may be made of.
 
     Raises:
         InputError: The target is no such noun, or an option is unknown, missing, or of another kind.
     """
-    maker = target(group, node)
-    signature, hints = inspect.signature(maker), _hints(maker)
+    maker, later = target(group, node), MAKERS.get(group, ())
+    if node.get("_partial_", False) is not bool(later):
+        raise InputError(f"{group}._partial_={node.get('_partial_')}: expected {str(bool(later)).lower()}")
+    signature = inspect.signature(maker)
     values = {key: value for key, value in node.items() if key not in MARKS}
-    for key, value in values.items():
-        if key in hints and not _fits(value, hints[key]):
-            raise InputError(f"{group}.{key}={value}: expected {_called(hints[key])}")
-    values |= {name: part for name, part in parts.items() if name in signature.parameters}
-    bind = signature.bind_partial if node.get("_partial_") else signature.bind
+    check_kinds(group, values, hints(maker))
+    known = [name for name in signature.parameters if name not in (*parts, *later)]
+    parts = {name: part for name, part in parts.items() if name in signature.parameters}
     try:
-        bind(**values)
+        signature.bind(**dict.fromkeys(later), **parts, **values)
     except TypeError as error:  # an option too many or too few
-        known = ", ".join(name for name in signature.parameters if name not in parts)
-        raise InputError(f"{group}: {maker.__name__}: {error}; expected options among {known or 'none'}") from None
-    return partial(maker, **values) if node.get("_partial_") else maker(**values)
+        raise InputError(f"{group}: {maker.__name__}: {error}; expected options among {', '.join(known) or 'none'}") from None
+    return partial(maker, **parts, **values) if later else maker(**parts, **values)
+
+
+def kinds(group: str, node: dict[str, Any]) -> dict[str, Any]:
+    """The annotation of each option of a node; those of no group where the group is none."""
+    if not group:
+        return hints(Training)
+    return hints(target(group, node)) | (hints(Images) if group == "data" else {})
+
+
+def check_kinds(group: str, values: dict[str, Any], annotations: dict[str, Any]) -> None:
+    """Raises InputError where a value is missing or not what its annotation says."""
+    for key, value in values.items():
+        name = f"{group}.{key}" if group else key
+        if key not in annotations:
+            continue
+        if value == "???":
+            raise InputError(f"{name} is missing: say {name}=VALUE")
+        if not fits(value, annotations[key]):
+            raise InputError(f"{name}={str(value)[:80]}: expected {in_words(annotations[key])}")
 
 
 def target(group: str, node: dict[str, Any]) -> Callable[..., Any]:
     """The class or function that a node names. Raises InputError where it is not of the group's noun."""
     path = str(node.get("_target_", "")) if isinstance(node, dict) else ""
     room, *_, noun = NOUNS[group].split(".")
-    expected = f"expected a {noun} of ctrecon.{room}"
+    refused = InputError(
+        f"{group}._target_: {path[:80] or 'none'}: expected a {noun} of ctrecon.{room}, in this version of ctrecon"
+    )
     module, _, name = path.rpartition(".")
-    if module.split(".")[:2] != ["ctrecon", room]:
-        raise InputError(f"{group}._target_: {path or 'none'}: {expected}")
+    if module.split(".")[:2] != ["ctrecon", room] or not all(re.fullmatch("[a-zA-Z]\\w*", part) for part in path.split(".")):
+        raise refused
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError):
-        raise InputError(f"{group}._target_: {path}: no such class in this version of ctrecon; {expected}") from None
-    made = found if inspect.isclass(found) else _hints(found).get("return") if inspect.isfunction(found) else None
-    if getattr(found, "__module__", None) != module or not inspect.isclass(made) or not issubclass(made, _noun(group)):
-        raise InputError(f"{group}._target_: {path}: {expected}")
+        raise refused from None
+    made = found if inspect.isclass(found) else get_type_hints(found).get("return") if inspect.isfunction(found) else None
+    if not inspect.isclass(made) or not issubclass(made, _noun(group)) or found.__module__ != module or inspect.isabstract(found):
+        raise refused
     return found
 
 
@@ -89,27 +115,3 @@ def _noun(group: str) -> type:
         return importlib.import_module("torch.optim").Optimizer
     module, _, name = NOUNS[group].rpartition(".")
     return getattr(importlib.import_module(f"ctrecon.{module}"), name)
-
-
-def _hints(maker: Callable[..., Any]) -> dict[str, Any]:
-    return get_type_hints(maker.__init__ if inspect.isclass(maker) else maker)
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    if isinstance(value, bool):  # which Python takes for a whole number
-        return bool in (hint, *get_args(hint))
-    return is_bearable(value, hint, conf=KINDS)
-
-
-def _called(hint: Any) -> str:
-    """A type in words.
-
-    Example:
-        >>> _called(int | None), _called(float)
-        ('int or None', 'float')
-    """
-    return (
-        " or ".join(_called(part) for part in get_args(hint))
-        if get_args(hint)
-        else getattr(hint, "__name__", str(hint)).replace("NoneType", "None")
-    )

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from ctrecon.config.words import CONF
+from ctrecon.config.conf import CONF
 from ctrecon.errors import InputError
 
 

@@ -7,8 +7,8 @@ import torch
 from lightning_fabric import Fabric
 from torch._dynamo.exc import TorchDynamoException
 
+from ctrecon.config.compose import identity
 from ctrecon.config.experiment import Experiment
-from ctrecon.config.words import what_it_is
 from ctrecon.data.split import no_leak
 from ctrecon.errors import InputError
 from ctrecon.fitting.descend import descend
@@ -32,7 +32,7 @@ def train_run(values: dict[str, Any]) -> Run:
     Nothing is written before the data is found, its rows are enough and the model is built.
     """
     run = run_of(values)
-    run.check(what_it_is(values))
+    run.check(identity(values))
     if run.done():
         print(f"{run.path}: done already; remove the folder to train again")
         return run
@@ -52,7 +52,7 @@ class _Prepared:
     """What a training needs, all made before anything is written."""
 
     def __init__(self, values: dict[str, Any]) -> None:
-        self.experiment = Experiment(what_it_is(values))
+        self.experiment = Experiment(identity(values))
         self.fit, self.training, self.validation = self.experiment.fit, self.experiment.examples(), self.experiment.pairs("val")
         self.model = self.experiment.model()
         fitting = self.model.fitting

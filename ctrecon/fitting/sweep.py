@@ -7,14 +7,15 @@ them is read from their run folders.
 from typing import Any
 
 from ctrecon.config.dispatch import dispatch
-from ctrecon.config.sweep import about_hydra, job, jobs
+from ctrecon.config.sweep import training
+from ctrecon.config.words import Words
 from ctrecon.errors import InputError
 from ctrecon.fitting.launch import run_of, train_run
 from ctrecon.runs.listing import table
 from ctrecon.runs.run import Run
 
 
-def sweep(words: list[str]) -> list[Run]:
+def sweep(words: Words) -> list[Run]:
     """Train every job that is not done; say what came of all of them.
 
     Args:
@@ -26,9 +27,9 @@ def sweep(words: list[str]) -> list[Run]:
     Raises:
         InputError: Two jobs have one run folder, or the launcher cannot launch.
     """
-    launcher, words = about_hydra(words)
-    every = jobs(words)
-    runs = [run_of(job(one)) for one in every]
+    launcher, what = words.only(lambda word: word.about_hydra), words.only(lambda word: not word.about_hydra)
+    every = [[*one, f"swept=[{','.join(words.swept)}]"] for one in what.each()]
+    runs = [run_of(training(one)) for one in every]
     for k, run in enumerate(runs):
         if run.path in [other.path for other in runs[:k]]:
             raise InputError(f"{run.path}: two jobs of the sweep would write to it; let name= or run_dir= tell them apart")

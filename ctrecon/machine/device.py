@@ -16,4 +16,6 @@ def pick_device(name: str) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device={name}: {str(error).splitlines()[0]}; expected auto, cpu or cuda") from None
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"device={name}: expected auto, cpu or cuda")
     return device

@@ -17,10 +17,10 @@ from contextlib import suppress
 from typing import Any
 
 import torch
-import yaml
 from torch import nn
 
 from ctrecon.disk.atomic import replacing, write_text
+from ctrecon.disk.yaml_file import as_yaml, read_yaml
 from ctrecon.errors import InputError
 from ctrecon.runs import weights
 from ctrecon.runs.folder import Folder
@@ -46,10 +46,7 @@ class Run(Folder):
         """The configuration. Raises InputError where the folder is not a run."""
         if not (self / CONFIG).is_file():
             raise InputError(f"{self.path}: no {CONFIG}; expected a run folder such as runs/NAME/SEED")
-        try:
-            config = yaml.safe_load((self / CONFIG).read_text())
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{self / CONFIG}: not readable YAML ({str(error).splitlines()[0]})") from None
+        config = read_yaml(self / CONFIG)
         if not isinstance(config, dict):
             raise InputError(f"{self / CONFIG}: expected the configuration of a run")
         return current(config)
@@ -83,7 +80,7 @@ class Run(Folder):
             InputError: As `check`.
         """
         self.check(config)
-        write_text(self / CONFIG, yaml.safe_dump(config, sort_keys=False))
+        write_text(self / CONFIG, as_yaml(config))
         self.write_json(ENVIRONMENT, environment)
         self.write_json(PATIENTS, patients)
         self.report("running", steps=steps, images=images)

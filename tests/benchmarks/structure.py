@@ -9,8 +9,8 @@ import time
 import numpy as np
 import torch
 
+from ctrecon.config.compose import compose
 from ctrecon.config.experiment import Experiment
-from ctrecon.config.words import compose, plain
 
 STRUCTURES = {
     "residual": ["field=residual"],
@@ -34,7 +34,7 @@ def main() -> None:
     for name, words in STRUCTURES.items():
         for conv in ("plain", "c4"):
             base = ["geometry=sparse_50", f"geometry.pixels={chosen.pixels}", f"conv={conv}", "model.iterations=5"]
-            e = Experiment(plain(compose([*base, *words, "block.steps=2"])))
+            e = Experiment(compose([*base, *words, "block.steps=2"]))
             model, y = e.model().train(), e.geometry.fov_m * torch.rand(1, 1, *e.geometry.shape)
             models[name, conv] = model, torch.optim.Adam(model.parameters()), y
     times: dict[tuple[str, str], list[float]] = {key: [] for key in models}

@@ -5,10 +5,13 @@ import torch
 from conftest import experiment, write_slices
 
 from ctrecon.cli import VERBS
+from ctrecon.config.compose import amend, compose, identity
+from ctrecon.config.conf import CONF, groups
 from ctrecon.config.experiment import Experiment
 from ctrecon.config.make import make
-from ctrecon.config.words import CONF, amend, compose, groups, options, plain, what_it_is
+from ctrecon.config.options import options
 from ctrecon.errors import InputError
+from ctrecon.evaluate import evaluate_run
 
 FEW = ["geometry.pixels=16", "geometry.views=8"]
 
@@ -24,9 +27,7 @@ def test_every_shipped_member_composes_and_builds(group, member, tmp_path):
         words += [f"data.file={file}"]
     if group == "geometry":
         words += ["geometry.pixels=16"]
-    e = Experiment(
-        what_it_is(plain(compose([*FEW, *words]))) if (group, member) not in NEEDS_A_FILE else plain(compose([*FEW, *words]))
-    )
+    e = Experiment(identity(compose([*FEW, *words])) if (group, member) not in NEEDS_A_FILE else compose([*FEW, *words]))
     assert e.model() is not None and e.fit.steps > 0 and e.scanner is not None
     if member == "cuda" and not torch.cuda.is_available():
         with pytest.raises(InputError, match="CUDA"):
@@ -84,13 +85,13 @@ def test_wrong_words_are_refused_in_one_line(word, says):
 
 def test_missing_value_is_named():
     with pytest.raises(InputError, match=r"data\.file is missing"):
-        what_it_is(plain(compose(["data=slices"])))
+        identity(compose(["data=slices"]))
     with pytest.raises(InputError, match="run= is missing"):
-        options("evaluate", [])
+        options(evaluate_run, [])
 
 
 def test_words_amend_the_configuration_of_a_run():
-    config = what_it_is(plain(compose(FEW)))
+    config = identity(compose(FEW))
     changed = amend(config, ["noise=gaussian", "noise.level=0.5", "fit.steps=7"])
     assert changed["noise"] == {"_target_": "ctrecon.physics.noise.Gaussian", "level": 0.5} and changed["fit"]["steps"] == 7
     assert changed["geometry"] == config["geometry"]

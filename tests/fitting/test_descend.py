@@ -14,8 +14,8 @@ import torch
 from conftest import experiment
 from safetensors.torch import load_file
 
+from ctrecon.config.compose import compose
 from ctrecon.config.experiment import model_of
-from ctrecon.config.words import compose, plain
 from ctrecon.errors import InputError
 from ctrecon.fitting.fit import SCHEDULES, Fit
 from ctrecon.fitting.launch import train_run
@@ -28,7 +28,7 @@ WORDS = ["experiment=smoke", "data.size=32"]
 
 
 def fitted(folder, *words):
-    return train_run(plain(compose([*WORDS, *words])) | {"run_dir": str(folder)})
+    return train_run(compose([*WORDS, *words]) | {"run_dir": str(folder)})
 
 
 def test_run_folder_is_complete_and_done_is_done(tmp_path, capsys):

@@ -123,19 +123,19 @@ def test_same_seed_same_model(conv):
     ("family", "count"), [("plain", 754_992), ("c4", 126_000), ("c2", 251_952), ("c8", 63_024), ("c1", 503_856)]
 )
 def test_paper_has_the_published_number_of_parameters(family, count):
+    from ctrecon.config.compose import compose
     from ctrecon.config.experiment import Experiment
-    from ctrecon.config.words import compose, plain
 
-    m = Experiment(plain(compose(["experiment=paper", "geometry.pixels=16", f"conv={family}"]))).model()
+    m = Experiment(compose(["experiment=paper", "geometry.pixels=16", f"conv={family}"])).model()
     assert sum(p.numel() for p in m.parameters()) == count
 
 
 def test_paper_is_the_published_iteration():
     """x, s <- P([x, A^T (A x - y), s]) from zero, the middle convolution starting at zero, nothing normalised or skipped."""
+    from ctrecon.config.compose import compose
     from ctrecon.config.experiment import Experiment
-    from ctrecon.config.words import compose, plain
 
-    e = Experiment(plain(compose(["experiment=paper", "geometry.pixels=16", "conv=plain"])))
+    e = Experiment(compose(["experiment=paper", "geometry.pixels=16", "conv=plain"]))
     m = e.model()
     assert isinstance(m, Unrolled) and len(m.cells) == 8
     assert not any(cell.blocks[0].field.K.weight.any() for cell in m.cells)

@@ -1,0 +1,153 @@
+"""Words -> the configuration of an experiment, as plain values. Every word is checked before anything is built.
+
+With dispatch.py the home of Hydra, which puts together what conf/train.yaml lists.
+"""
+
+import copy
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from ctrecon.config.conf import CONF, groups, member
+from ctrecon.config.kind import fits, in_words, takes_words
+from ctrecon.config.make import kinds
+from ctrecon.config.words import Word, Words, first_line, unknown
+from ctrecon.errors import InputError
+
+NOT_THE_RUN = (
+    "swept",
+    "run_dir",
+    "device",
+    "devices",
+    "nodes",
+    "workers",
+    "compile",
+    "tensorboard",
+    "name",
+)  # where and how, not what
+
+
+def compose(words: Iterable[str]) -> dict[str, Any]:
+    """The configuration of an experiment: conf/train.yaml with words such as conv=c4 or fit.steps=10.
+
+    Raises:
+        InputError: A word does not parse, or names an unknown key, an unknown member or a value of another kind.
+    """
+    return composed(Words(words))[0]
+
+
+def composed(words: Words) -> tuple[dict[str, Any], dict[str, str | None]]:
+    """As `compose`, with the member of each group. Of a sweep the first value of each word is taken."""
+    known = groups()
+    _check_members(words, known)
+    choices = [f"{word.key}={word.values[0]}" for word in words.parsed if word.key in known]
+    values, chosen = copy.deepcopy(_put_together((*choices, *words.only(lambda word: word.about_hydra))))
+    _change(values, words.only(lambda word: word.key not in known and not word.about_hydra))
+    return values, chosen
+
+
+def amend(config: dict[str, Any], words: Iterable[str]) -> dict[str, Any]:
+    """The configuration of a run, changed by words: GROUP=MEMBER replaces a group, KEY=VALUE a value.
+
+    Raises:
+        InputError: As for `compose`.
+    """
+    words, known, changed = Words(words), groups(), copy.deepcopy(config)
+    _check_members(words, known)
+    for word in words.parsed:
+        if word.several:
+            raise InputError(f"{word.text}: several values; expected one")
+        if word.key in known:
+            changed[word.key] = member(word.key, str(word.values[0]))
+    _change(changed, words.only(lambda word: word.key not in known))
+    return changed
+
+
+def identity(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that a run is known by: this goes into config.yaml.
+
+    Raises:
+        InputError: A value is missing.
+    """
+    kept = {key: value for key, value in config.items() if key not in NOT_THE_RUN}
+    for key in _missing(kept):
+        raise InputError(f"{key} is missing: say {key}=VALUE")
+    return kept
+
+
+@lru_cache(maxsize=8)  # the trainings of a sweep mostly differ by values only
+def _put_together(words: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, str | None]]:
+    """Hydra's part: the chosen member of every group, and what an experiment file overrides."""
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            config = hydra.compose("train", list(words), return_hydra_config=True)
+        choices = {group: config.hydra.runtime.choices.get(group) for group in groups()}
+        with open_dict(config):
+            del config["hydra"]
+        return OmegaConf.to_container(config, resolve=True), choices
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(first_line(error)) from None
+
+
+def _check_members(words: Words, known: dict[str, list[str]]) -> None:
+    for word in words.parsed:
+        for name in word.values if word.key in known else ():
+            if str(name) not in known[word.key] and (word.key, name) != ("experiment", None):
+                raise InputError(f"{word.key}={name}: expected one of {', '.join(known[word.key])}")
+
+
+def _change(config: dict[str, Any], words: Words) -> None:
+    """Set the values that words name."""
+    for word in words.parsed:
+        *path, name = word.key.split(".")
+        node = config
+        for part in path:
+            node = node.get(part) if isinstance(node, dict) else None
+        if not isinstance(node, dict) or name not in node or name.startswith("_"):
+            raise unknown(word.key, list(_keys(config)))
+        node[name] = checked(word, kinds(path[0], config[path[0]]) if path else kinds("", {}), node[name])
+
+
+def checked(word: Word, hints: dict[str, Any], default: Any) -> Any:
+    """The value of a word, or the first of several.
+
+    Args:
+        word: The word.
+        hints: The annotation of each option.
+        default: The value without the word, for the message.
+
+    Raises:
+        InputError: A value is of another kind than its annotation.
+    """
+    name = word.key.split(".")[-1]
+    hint = hints.get(name, Any)
+    for value in word.values:
+        text = takes_words(hint) and isinstance(value, int | float)
+        if not text and not fits(value, hint):
+            example = "" if default in (None, "???") else f", such as {default}"
+            given = word.text if not word.several else f"{word.key}={'null' if value is None else value}"
+            raise InputError(f"{given[:80]}: expected {in_words(hint)}{example}")
+    value = word.values[0]
+    return word.written if takes_words(hint) and isinstance(value, int | float) and not word.several else value
+
+
+def _keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in config.items():
+        if not str(key).startswith("_"):
+            yield f"{prefix}{key}"
+            yield from _keys(value, f"{prefix}{key}.") if isinstance(value, dict) else ()
+
+
+def _missing(config: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _missing(value, f"{prefix}{key}.")
+        elif value == "???":
+            yield f"{prefix}{key}"

@@ -1,0 +1,95 @@
+"""Kinds of values: whether one is what an annotation says, and the annotation in words.
+
+The annotations of constructors and verbs are the only place where the kind of an option stands. No library reads them as it is needed
+here: beartype looks at one random item of a list; structured configurations of OmegaConf know no `str | list[str]`, take NaN for a
+number, and write 90 as 90.0.
+"""
+
+import inspect
+import math
+import re
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+LARGEST = 2**63 - 1  # whole number
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a whole number, both included."""
+
+    low: int
+    high: int = LARGEST
+
+
+Seed = Annotated[int, Range(0)]
+Count = Annotated[int, Range(1)]
+_NAMES = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", type(None): "null"}
+
+
+def hints(of: Any) -> dict[str, Any]:
+    """The annotations of the arguments of a class or function, or of the keys of a TypedDict."""
+    annotated = of.__init__ if inspect.isclass(of) and not hasattr(of, "__total__") else of
+    return {name: hint for name, hint in get_type_hints(annotated, include_extras=True).items() if name != "return"}
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value from a file or the command line is what an annotation says.
+
+    true and false are no numbers; a whole number is a number; every number is finite, every word has a letter.
+
+    Example:
+        >>> fits(1, float), fits(True, int), fits(float("nan"), float), fits([1, "a"], list[int]), fits(None, int | None)
+        (True, False, False, False, True)
+    """
+    origin, parts = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, types.UnionType):
+        return any(fits(value, part) for part in parts)
+    if origin is Annotated:
+        return fits(value, parts[0]) and all(bounds.low <= value <= bounds.high for bounds in parts[1:])
+    if origin is Literal:
+        return isinstance(value, str) and value in parts
+    if inspect.isclass(origin) and issubclass(origin, Sequence):
+        return isinstance(value, list | tuple) and all(fits(item, parts[0]) for item in value)
+    if hint is float:
+        return fits(value, int) or (type(value) is float and math.isfinite(value))
+    if hint is int:
+        return type(value) is int and abs(value) <= LARGEST
+    if hint is str:
+        return type(value) is str and value.strip() != "" and "\0" not in value
+    return inspect.isclass(hint) and isinstance(value, hint)
+
+
+def takes_words(hint: Any) -> bool:
+    """Whether an annotation is one of words and not of numbers: then 2024 is a word too.
+
+    Example:
+        >>> takes_words(str | None), takes_words(int | str)
+        (True, False)
+    """
+    parts = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    return str in parts and not {int, float, bool} & set(parts)
+
+
+def in_words(hint: Any) -> str:
+    """An annotation as a person says it.
+
+    Example:
+        >>> in_words(int | None), in_words(str | list[str]), in_words(Seed)
+        ('a whole number or null', 'a word or a list of words', 'a whole number of at least 0')
+    """
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        said = list(dict.fromkeys(in_words(part) for part in parts if part is not int or float not in parts))
+        return " or ".join([", ".join(said[:-1]), said[-1]]) if len(said) > 1 else said[0]
+    if origin is Annotated:
+        return f"{in_words(parts[0])} of at least {parts[1].low}" + f" and at most {parts[1].high}" * (parts[1].high < LARGEST)
+    if origin is Literal:
+        return " or ".join(parts)
+    if inspect.isclass(origin) and issubclass(origin, Sequence):
+        return f"a list of {re.sub('number|word', lambda one: one[0] + 's', in_words(parts[0])).removeprefix('a ')}"
+    return _NAMES.get(hint, getattr(hint, "__name__", str(hint)))
