@@ -10,6 +10,7 @@ from pydicom.data import get_testdata_file
 from ctrecon.compare import compare
 from ctrecon.config.compose import compose
 from ctrecon.config.experiment import Experiment, model_of
+from ctrecon.config.make import target
 from ctrecon.config.options import options
 from ctrecon.data.dicom import side_of
 from ctrecon.evaluate import evaluate_run
@@ -17,6 +18,7 @@ from ctrecon.files.image import read_image
 from ctrecon.fitting.launch import train_run
 from ctrecon.measure.metrics import psnr, ssim
 from ctrecon.models.classical import FBP
+from ctrecon.models.fitting import Fitting
 from ctrecon.report.chart import save
 from ctrecon.report.picture import picture
 
@@ -38,7 +40,7 @@ def demo(out: str, steps: int, device: str) -> None:
     _first_picture(experiments["plain"], folder / "phantom")
     for name, values in experiments.items():
         print(
-            f"\n== {name}: {f'{steps} steps on 20 phantoms' if values['model'].get('iterations') else 'nothing to train'} ==",
+            f"\n== {name}: {f'{steps} steps on 20 phantoms' if target('model', values['model']).fitting is Fitting.WEIGHTS else 'nothing to train'} ==",
             flush=True,
         )
         run = train_run(values | {"run_dir": str(folder / name / "0"), "device": device})

@@ -5,8 +5,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from ctrecon.config.compose import composed
+from ctrecon.config.make import target
 from ctrecon.config.words import Words
 from ctrecon.errors import InputError
+from ctrecon.models.fitting import Fitting
 
 LAUNCHERS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}  # the extra of each
 
@@ -16,8 +18,7 @@ def training(words: Iterable[str]) -> dict[str, Any]:
     values, choices = composed(Words(words))
     varied = [key for key in values["swept"] if key not in ("seed", "name")]
     said = [choices[key] if key in choices else f"{key.split('.')[-1]}{_value(values, key)}" for key in varied]
-    kind = choices["conv"] if choices["model"] == "unrolled" else choices["model"]
-    return values | {"name": "-".join(filter(None, [values["name"], *said])) or kind}
+    return values | {"name": "-".join(filter(None, [values["name"], *said])) or _kind(values["model"], choices)}
 
 
 def check_launcher(words: Words) -> None:
@@ -31,6 +32,14 @@ def check_launcher(words: Words) -> None:
         extra = LAUNCHERS[name]
         if find_spec("hydra_plugins") is None or find_spec(f"hydra_plugins.hydra_{extra}_launcher") is None:
             raise InputError(f'hydra/launcher={name}: is not installed; pip install "learned-ctrecon[{extra}]"')
+
+
+def _kind(model: dict[str, Any], choices: dict[str, str | None]) -> str:
+    """What tells models apart: what learns is called by its features, after its architecture where that is not the default one."""
+    if target("model", model).fitting is not Fitting.WEIGHTS:
+        return choices["model"]
+    default = composed(Words([]))[1]["model"]
+    return choices["conv"] if choices["model"] == default else f"{choices['model']}-{choices['conv']}"
 
 
 def _value(values: dict[str, Any], key: str) -> Any:
