@@ -11,7 +11,6 @@ from ctrecon.evidence.comparison import Comparison
 from ctrecon.evidence.contestant import Contestant
 from ctrecon.evidence.efficiency import needed
 from ctrecon.report.chart import Chart
-from ctrecon.runs.folder import Folder
 from ctrecon.runs.run import HISTORY
 
 BESIDE = 1.05  # factor on a logarithmic axis between what would hide each other
@@ -136,7 +135,7 @@ def training(comparison: Comparison) -> Chart:
     chart, axes = _grid("training", 1, 1)
     axes[0][0].set(xlabel="step", ylabel="validation PSNR in dB")
     for one in comparison.contestants:
-        for rows in filter(_learned, map(_history, one.results)):
+        for rows in _histories(one):
             chart.curve(axes[0][0], one.name, [int(row["step"]) for row in rows], [float(row["psnr"]) for row in rows])
     return _finished(chart)
 
@@ -151,16 +150,14 @@ def suited(comparison: Comparison) -> list[str]:
     if len(comparison.of(comparison.names[0])) > 1:
         others = any(one.size and comparison.baseline(one) for one in comparison.contestants)
         return ["sizes", "gains", "efficiency", "cost"] if others else ["sizes", "cost"]
-    learned = any(_learned(_history(run)) for one in comparison.contestants for run in one.results)
+    learned = any(_histories(one) for one in comparison.contestants)
     return ["turns" if len(comparison.turns) > 2 else "contestants", *["training"] * learned, "cost"]
 
 
-def _history(run: Folder) -> list[dict[str, str]]:
-    return run.read_rows(HISTORY) if (run / HISTORY).is_file() else []
-
-
-def _learned(rows: list[dict[str, str]]) -> bool:
-    return len(rows) > 1 and "loss" in rows[0]
+def _histories(one: Contestant) -> list[list[dict[str, str]]]:
+    """Of each run that learned, where its results lie in its folder: the rows of its validations."""
+    runs = one.results if one.size is not None else []
+    return [run.read_rows(HISTORY) for run in runs if (run / HISTORY).is_file()]
 
 
 def _grid(title: str, rows: int, columns: int, height: float | None = None, **shared) -> tuple[Chart, np.ndarray]:

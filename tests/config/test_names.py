@@ -1,0 +1,20 @@
+"""A run without a name is named after what tells models apart."""
+
+from ctrecon.config.sweep import training
+from ctrecon.models.fitting import Fitting
+from ctrecon.models.least_squares import Tikhonov
+
+
+def test_what_learns_is_named_after_its_features_and_what_does_not_after_itself(model):
+    name = training([f"model={model}", "conv=p4"])["name"]
+    assert name == ("p4" if model == "unrolled" else model)
+
+
+def test_another_architecture_is_named_too(monkeypatch):
+    monkeypatch.setattr(Tikhonov, "fitting", Fitting.WEIGHTS)
+    assert training(["model=tikhonov", "conv=p4"])["name"] == "tikhonov-p4"
+
+
+def test_a_sweep_names_what_varies_after_the_name():
+    words = ["conv=c4", "fit.lr=0.01", "seed=3", "swept=[conv,fit.lr,seed]"]
+    assert training(words)["name"] == "c4-lr0.01" and training(["name=a", *words])["name"] == "a-c4-lr0.01"
