@@ -98,6 +98,8 @@ def _hints(maker: Callable[..., Any]) -> dict[str, Any]:
 def _fits(value: Any, hint: Any) -> bool:
     if isinstance(value, bool):  # which Python takes for a whole number
         return bool in (hint, *get_args(hint))
+    if isinstance(value, list) and value:  # of which beartype tries only one element
+        return all(not isinstance(one, bool) and is_bearable([one], hint, conf=KINDS) for one in value)
     return is_bearable(value, hint, conf=KINDS)
 
 
