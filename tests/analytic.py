@@ -50,6 +50,15 @@ class Ellipse(Blob):
         return 2 * np.sqrt(np.maximum(mixed**2 - along * (square - 1), 0)) / along
 
 
+def pair(side, centre=(0.0, 0.0)):
+    """Two blobs off the centre of a square of that side, without any symmetry."""
+    centre = np.array(centre)
+    return [
+        Blob(centre + side * np.array([0.14, -0.22]), (0.06 * side, 0.1 * side), 0.5),
+        Blob(centre + side * np.array([-0.19, 0.11]), (0.08 * side, 0.05 * side), -0.4),
+    ]
+
+
 def image(objects, geometry, oversampling=1):
     """The objects' image (1, 1, H, W), means over so many points along each side of a pixel."""
     n = geometry.pixels * oversampling

@@ -8,6 +8,10 @@ from ctrecon.errors import InputError
 from ctrecon.physics.attenuation import MU_MAX
 from ctrecon.shapes import Sinogram
 
+FEWEST = 1e-8  # of the photons, at least, that the logarithm is taken of: a ray without counts has none
+MOST = 1e12  # counts: beyond, torch draws them with a wrong variance, and their noise is hardly above the resolution of float32
+LARGEST_LEVEL = 1e6
+
 
 class Noise(abc.ABC):
     """Maps a noise-free sinogram in metres to a measured one."""
@@ -18,27 +22,30 @@ class Noise(abc.ABC):
 
 
 class NoNoise(Noise):
-    """y."""
+    """The sinogram as it is."""
 
     def __call__(self, y: Sinogram, generator: torch.Generator) -> Sinogram:
         return y
 
 
 class Gaussian(Noise):
-    """y + level * mean|y| * n with n standard normal.
+    """y + level * mean|y| * n with n standard normal, the mean over the rays of each sinogram.
 
     Args:
         level: Standard deviation over the mean of the noise-free sinogram.
+
+    Raises:
+        InputError: The level is negative or above a million.
     """
 
     def __init__(self, level: float) -> None:
-        if not level >= 0:
-            raise InputError(f"noise.level={level}: expected a number of at least 0")
+        if not 0 <= level <= LARGEST_LEVEL:
+            raise InputError(f"noise.level={level}: expected a number from 0 to {LARGEST_LEVEL:g}")
         self.level = level
 
     def __call__(self, y: Sinogram, generator: torch.Generator) -> Sinogram:
         n = torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y)
-        return y + self.level * y.abs().mean() * n
+        return y + self.level * y.abs().mean((1, 2, 3), keepdim=True) * n
 
 
 class Poisson(Noise):
@@ -47,14 +54,24 @@ class Poisson(Noise):
     Args:
         photons: Expected count of an unattenuated ray.
 
+    Raises:
+        InputError: The number is not positive, or so large that there is no noise.
+
     Source: the CT experiment of Celledoni et al., Inverse Problems 37 (2021) 085006.
     """
 
     def __init__(self, photons: float) -> None:
-        if not photons > 0:
-            raise InputError(f"noise.photons={photons}: expected a positive number")
+        if not 0 < photons <= MOST:
+            raise InputError(f"noise.photons={photons}: expected a number above 0, up to {MOST:g}; beyond, say noise=none")
         self.photons = photons
 
     def __call__(self, y: Sinogram, generator: torch.Generator) -> Sinogram:
-        counts = torch.poisson(self.photons * torch.exp(-MU_MAX * y.cpu().double()), generator=generator)
-        return (-torch.log((counts / self.photons).clamp(min=1e-8)) / MU_MAX).to(y)
+        """Raises InputError where line integrals are so negative that there would be more counts than can be drawn."""
+        expected = self.photons * torch.exp(-MU_MAX * y.cpu().double())
+        if not expected.max() <= MOST:
+            raise InputError(
+                f"line integrals of {y.min():.3g} m or worse would count {expected.max():.3g} photons; expected at most {MOST:g}: "
+                "an image of attenuation has no negative values"
+            )
+        counts = torch.poisson(expected, generator=generator)
+        return (-torch.log((counts / self.photons).clamp(min=FEWEST)) / MU_MAX).to(y)

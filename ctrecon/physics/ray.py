@@ -90,7 +90,7 @@ class RayTransform(nn.Module):
         """
         x = torch.ones(1, 1, self.geometry.pixels, self.geometry.pixels).to(self.projector.place)
         for _ in range(50):
-            x = self._transpose(self._forward(x / x.norm()))
+            x = self.transpose(self(x / x.norm()))
         return x.norm().sqrt().item()
 
     def forward(self, x: Image) -> Sinogram:

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import analytic
 import h5py
 import numpy as np
 import pytest
@@ -27,6 +28,91 @@ def letter(pixels):
     x[pixels // 4 : pixels // 3, pixels // 4 : pixels // 2] = 1.0
     x[-pixels // 3 : -pixels // 4, pixels // 2 : pixels // 2 + 3] = 0.0
     return x[None, None]
+
+
+LINES = {"pixels": 64, "fov_m": 0.36, "bins": 128}
+PART = {"pixels": 64, "fov_m": 0.2, "centre_m": (0.05, -0.06)}  # a part of what the scans see
+BIN_M = 0.51 / 128
+WIDE = {"pixels": 64, "fov_m": 0.36, "source_m": 0.45, "detector_m": 0.8, "bins": 160, "bin_m": 0.0069}  # a fan of 69 degrees
+RNG = np.random.default_rng(0)
+JITTER = np.cumsum(RNG.uniform(0.6, 1.4, 360))  # degrees
+HALF, TURN = (JITTER[:180] * 180 / JITTER[179]).tolist(), (JITTER * 360 / JITTER[-1]).tolist()
+SHUFFLED = RNG.permutation(TURN).tolist()
+EXACT = {  # scans, and the angles of their views in degrees
+    "parallel": (Parallel(views=180, **LINES), np.arange(180)),
+    "parallel, both ends of half a turn": (Parallel(views=181, step_deg=1.0, **LINES), np.arange(181)),
+    "parallel, both ends of a turn": (Parallel(views=361, step_deg=1.0, **LINES), np.arange(361)),
+    "parallel, any angles": (Parallel(angles_deg=HALF, **LINES), HALF),
+    "parallel, part": (Parallel(views=180, start_deg=20.0, bins=160, bin_m=0.55 / 160, **PART), np.arange(180) + 20),
+    "parallel, shifted": (Parallel(views=360, step_deg=1.0, offset_m=0.08, bin_m=BIN_M, **LINES | {"bins": 90}), np.arange(360)),
+    "parallel, shifted back": (
+        Parallel(views=360, step_deg=1.0, offset_m=-0.08, bin_m=BIN_M, **LINES | {"bins": 90}),
+        np.arange(360),
+    ),
+    "fan": (Fan(views=360, start_deg=33.0, **WIDE), np.arange(360) + 33),
+    "fan, both ends of two turns": (Fan(views=721, step_deg=1.0, **WIDE), np.arange(721)),
+    "fan, any angles in any order": (Fan(angles_deg=SHUFFLED, **WIDE), SHUFFLED),
+    "fan, short": (Fan(views=252, step_deg=1.0, start_deg=200.0, **WIDE), np.arange(252) + 200),
+    "fan, longer": (Fan(views=300, step_deg=1.0, **WIDE), np.arange(300)),
+    "fan, short and shifted": (Fan(views=280, step_deg=1.0, offset_m=0.05, **WIDE | {"bins": 200}), np.arange(280)),
+    "fan, shifted": (Fan(views=360, offset_m=0.34, **WIDE | {"bins": 110}), np.arange(360)),
+    "fan, shifted back": (Fan(views=360, offset_m=-0.34, **WIDE | {"bins": 110}), np.arange(360)),
+    "fan, part": (Fan(views=360, **WIDE | PART), np.arange(360)),
+    "fan, shifted part": (Fan(views=360, offset_m=0.05, **WIDE | PART | {"bins": 200}), np.arange(360)),
+}
+
+
+@pytest.mark.parametrize(("scan", "degrees"), EXACT.values(), ids=EXACT)
+def test_exact_line_integrals_give_the_object_everywhere(scan, degrees):
+    """Each pixel of smooth objects off the centre, and of what is beside them, to little more than a percent of their height."""
+    blobs = [
+        analytic.Blob((0.05, -0.08), (0.02, 0.035), 0.5),
+        analytic.Blob((-0.07, 0.04), (0.03, 0.018), -0.4),
+        analytic.Blob((0.1, 0.1), (0.015, 0.015), 0.0),
+    ]
+    y, x = analytic.sinogram(blobs, scan, degrees), analytic.image(blobs, scan)
+    difference = FilteredBackProjection(scan)(y) - x
+    assert difference.abs().max() < 0.015
+    assert difference[x < 1e-4].abs().max() < 0.005
+    assert difference.mean().abs() < 3e-4 and (difference * x).sum().abs() < 4e-3 * (x * x).sum()
+
+
+@pytest.mark.parametrize("name", ["parallel", "fan", "fan, short", "fan, shifted"])
+def test_edges_of_a_disc_off_the_centre_are_where_they_belong(name):
+    """Means over rings inside and outside of it; nothing is smoothed away."""
+    scan, degrees = EXACT[name]
+    disc = analytic.Ellipse((0.06, -0.04), (0.07, 0.07), 0.0)
+    reconstruction = FilteredBackProjection(scan, "hann")(analytic.sinogram([disc], scan, degrees))[0, 0].numpy()
+    axis = scan.pixel_m * (np.arange(64) - 31.5)
+    radius = np.hypot(axis[:, None] - 0.06, axis[None, :] + 0.04)
+    for inner, outer, expected in ((0, 0.02, 1), (0.02, 0.04, 1), (0.04, 0.055, 1), (0.085, 0.1, 0), (0.1, 0.13, 0)):
+        ring = reconstruction[(radius >= inner) & (radius < outer)]
+        assert ring.mean() == pytest.approx(expected, abs=0.008)
+    below, above = ((reconstruction > level).sum() * scan.pixel_m**2 for level in (0.4, 0.6))
+    assert above < math.pi * 0.07**2 < below < 1.1 * math.pi * 0.07**2
+
+
+def test_windows_are_those_of_the_textbooks():
+    """At frequency zero, half of Nyquist's, and Nyquist's."""
+    frequency = torch.tensor([0.0, 0.5, 1.0])
+    expected = {
+        "ram-lak": (1, 1, 1),
+        "shepp-logan": (1, math.sin(math.pi / 4) / (math.pi / 4), 2 / math.pi),
+        "cosine": (1, math.sqrt(0.5), 0),
+        "hamming": (1, 0.54, 0.08),
+        "hann": (1, 0.5, 0),
+    }
+    for name, values in expected.items():
+        torch.testing.assert_close(WINDOW[name](frequency), torch.tensor(values, dtype=torch.float32), rtol=1e-6, atol=1e-6)
+    assert set(expected) == set(WINDOW)
+
+
+@pytest.mark.parametrize("scaling", [1.0, 0.5, 0.75])
+def test_window_ends_where_the_scaling_says(scaling):
+    plain, windowed = (FilteredBackProjection(PARALLEL, *options).response for options in ((), ("hann", scaling)))
+    frequency = torch.linspace(0, 1, len(plain))
+    window = torch.where(frequency <= scaling, 0.5 + 0.5 * torch.cos(math.pi * frequency / scaling), 0)
+    torch.testing.assert_close(windowed, plain * window, rtol=1e-4, atol=1e-5 * plain.max().item())
 
 
 @pytest.mark.parametrize("window", sorted(WINDOW))

@@ -89,24 +89,6 @@ def test_turn_is_refused_where_there_is_none(scan):
         scan.turn(torch.zeros(1, 1, *scan.shape))
 
 
-def test_views_pick_from_the_scan():
-    whole = Fan(pixels=16, fov_m=0.07, views=721, scan_views=721, step_deg=0.5, source_m=0.41, detector_m=0.55)
-    pick = lambda views: dataclasses.replace(whole, views=views).views  # noqa: E731
-    assert pick(721) == tuple(range(721))
-    assert pick(720) == tuple(range(720))
-    assert pick(360) == tuple(range(0, 720, 2))
-    assert pick("0:181") == tuple(range(181))
-    assert pick([5, 7, 300]) == (5, 7, 300)
-    assert np.isclose(np.rad2deg(dataclasses.replace(whole, views=[5, 7]).angles_rad), [2.5, 3.5]).all()
-    limited = Parallel(pixels=16, fov_m=0.2, scan_views=61, step_deg=1.0)
-    assert len(limited.views) == 61 and dataclasses.replace(limited, views=6).views == (0, 10, 20, 30, 40, 50)
-    listed = Parallel(pixels=16, fov_m=0.2, angles_deg=[0, 7, 30, 31], start_deg=5.0, views="1::2")
-    assert np.allclose(np.rad2deg(listed.angles_rad), [12, 36])
-    for bad in (722, 0, [1, 1], [721], "9:3", "a:b", [-1]):
-        with pytest.raises(InputError, match=r"geometry\.views"):
-            pick(bad)
-
-
 def test_every_geometry_resizes_consistently(geometry):
     """Half the pixels see the same object: a detector derived from the grid follows it, a given one stays."""
     large, small = (experiment(f"geometry={geometry}", f"geometry.pixels={n}").geometry for n in (64, 32))
