@@ -22,8 +22,8 @@ GRADIENT_NORM = math.sqrt(8)  # of forward differences in two dimensions, from a
 RATIO = 3.0  # of the primal to the dual step: the fastest of 1, 3, 10 on CT slices at weights around the best one
 
 
-class TotalVariation:
-    """The problem of one sinogram.
+class TotalVariationProblem:
+    """The problem that one sinogram poses.
 
     Args:
         A: The ray transform, or ODL's operator of one, between spaces of unit cells.
@@ -64,5 +64,5 @@ def solve_batch(A: RayTransform, y: torch.Tensor, start: torch.Tensor, weight: i
     """The images (B, 1, H, W) of sinograms (B, 1, A, D); ODL takes one after the other."""
     operator, norm = unit_cells(A), A.norm
     pairs = zip(y[:, 0].cpu().float().numpy(), start[:, 0].cpu().float().numpy(), strict=True)
-    images = [TotalVariation(operator, norm, one, weight).solve(x, iterations) for one, x in pairs]
+    images = [TotalVariationProblem(operator, norm, one, weight).solve(x, iterations) for one, x in pairs]
     return torch.from_numpy(np.stack(images))[:, None].to(y)

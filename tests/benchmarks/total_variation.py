@@ -24,7 +24,7 @@ from ctrecon.physics.noise import Poisson
 from ctrecon.physics.odl_form import space, to_odl
 from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
-from ctrecon.physics.total_variation import TotalVariation, unit_cells
+from ctrecon.physics.total_variation import TotalVariationProblem, unit_cells
 
 
 class Plain(odl.Operator):
@@ -90,13 +90,15 @@ def main() -> None:
         fbp = {window: f(y)[0, 0].numpy() for window, f in windows.items()}
         spent, found = {}, {}
         for name, operator in (("ours", mine), ("theirs", theirs)):
-            problem = TotalVariation(operator, A.norm, data, chosen.weight)
+            problem = TotalVariationProblem(operator, A.norm, data, chosen.weight)
             began = time.perf_counter()
             found[name] = problem.solve(fbp["hann"], chosen.iterations)
             spent[name] = time.perf_counter() - began
-        judge = TotalVariation(theirs, A.norm, data, chosen.weight)  # by ODL's transform
+        judge = TotalVariationProblem(theirs, A.norm, data, chosen.weight)  # by ODL's transform
         ours, odls = (judge.objective(found[name]) for name in ("ours", "theirs"))
-        least = judge.objective(TotalVariation(mine, A.norm, data, chosen.weight).solve(found["ours"], 10 * chosen.iterations))
+        least = judge.objective(
+            TotalVariationProblem(mine, A.norm, data, chosen.weight).solve(found["ours"], 10 * chosen.iterations)
+        )
         numbers = [*(psnr(image, truth) for image in fbp.values()), *(psnr(image, truth) for image in found.values())]
         ratios = f"{ours / odls:.6f} | {ours / least:.5f} | {spent['theirs'] / spent['ours']:.1f}"
         print(f"| {row} | {' | '.join(f'{n:.2f}' for n in numbers)} | {ratios} |", flush=True)

@@ -17,7 +17,7 @@ from ctrecon.physics.odl_form import space, to_odl
 from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
 from ctrecon.physics.stored_matrix import StoredMatrix
-from ctrecon.physics.total_variation import TotalVariation
+from ctrecon.physics.total_variation import TotalVariationProblem
 
 SCAN = Parallel(pixels=16, fov_m=0.2, views=12)
 
@@ -95,7 +95,7 @@ def test_tikhonov_turns_with_the_object(small):
 
 def test_tv_objective_is_as_written_and_not_negative(small):
     A, _, y = small
-    problem = TotalVariation(A, A.norm, y[0, 0].numpy(), 0.01)
+    problem = TotalVariationProblem(A, A.norm, y[0, 0].numpy(), 0.01)
     x = torch.rand(1, 1, 16, 16)
     down, across = torch.zeros_like(x), torch.zeros_like(x)
     down[:, :, :-1], across[..., :-1] = x.diff(dim=2), x.diff(dim=3)
@@ -107,7 +107,7 @@ def test_tv_objective_is_as_written_and_not_negative(small):
 def test_tv_minimum_cannot_be_improved(small):
     """Against ODL's own formulation with another start and more iterations, and against random steps."""
     A, _, y = small
-    problem = TotalVariation(A, A.norm, y[0, 0].numpy(), 0.01)
+    problem = TotalVariationProblem(A, A.norm, y[0, 0].numpy(), 0.01)
     x = problem.solve(np.zeros((16, 16), np.float32), 300)
     long = problem.solve(np.ones((16, 16), np.float32), 1000)
     assert problem.objective(x) == pytest.approx(problem.objective(long), rel=1e-3)
@@ -133,7 +133,7 @@ def test_tv_reaches_odls_own_solution(small):
     x, constraint = theirs.domain.zero(), IndicatorNonnegativity(theirs.domain)
     steps = {"tau": 2 * pixel**2, "sigma": 0.2 / pixel**2}
     odl.solvers.pdhg(x, constraint, SeparableSum(misfit, variation), operator, niter=1500, **steps)
-    problem = TotalVariation(A, A.norm, y[0, 0].numpy(), 0.01)
+    problem = TotalVariationProblem(A, A.norm, y[0, 0].numpy(), 0.01)
     ours = problem.solve(np.zeros((16, 16), np.float32), 300)
     assert problem.objective(ours) == pytest.approx(problem.objective(np.maximum(x.asarray(), 0)), rel=1e-3)
 

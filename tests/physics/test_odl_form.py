@@ -96,12 +96,16 @@ def test_what_is_not_ours_is_refused():
         ANGLES, BINS, src_radius=4, det_radius=2, src_shift_func=lambda a: np.outer(np.sin(5 * a), [0.1, 0])
     )
     solid = tomo.Parallel3dAxisGeometry(ANGLES, odl.uniform_partition([-1, -1], [1, 1], (5, 5)))
+    backwards = tomo.FanBeamGeometry(ANGLES, BINS, src_radius=4, det_radius=2, det_axis_init=(-1, 0))
+    uneven = tomo.Parallel2dGeometry(ANGLES, odl.nonuniform_partition([-1.0, 0.0, 0.5, 1.5]))
     oblong = odl.uniform_discr([-1, -1], [1, 2], [32, 32])
     for rays, images, said in (
         (curved, IMAGES, "flat"),
         (wobbling, IMAGES, "shifted"),
         (solid, IMAGES, "Parallel3d"),
         (curved, oblong, "square"),
+        (backwards, IMAGES, "backwards"),
+        (uneven, IMAGES, "equal bins"),
     ):
         with pytest.raises(InputError, match=said):
             from_odl(rays, images)

@@ -12,13 +12,13 @@ from conftest import devices, experiment
 
 from ctrecon.errors import InputError
 from ctrecon.measure.metrics import transpose_defect
-from ctrecon.physics.auto import Auto
+from ctrecon.physics.auto import Auto, memory
 from ctrecon.physics.cuda import Cuda
 from ctrecon.physics.fan import Fan
 from ctrecon.physics.matrix_free import MatrixFree
 from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
-from ctrecon.physics.stored_matrix import StoredMatrix, matrix_bytes
+from ctrecon.physics.stored_matrix import LARGEST, StoredMatrix, matrix_bytes
 
 PARALLEL = Parallel(pixels=32, fov_m=0.2, views=16)
 FAN = Fan(pixels=32, fov_m=0.07, views=24, bins=60, bin_m=0.002, source_m=0.41, detector_m=0.55)
@@ -159,11 +159,43 @@ print(peak())
 
 
 def test_auto_chooses_by_memory(monkeypatch):
-    chosen = lambda: type(Auto(PARALLEL).chosen())  # noqa: E731
-    assert chosen() is StoredMatrix
-    monkeypatch.setattr("ctrecon.physics.auto.memory", lambda device: 8 * matrix_bytes(PARALLEL) - 1)
-    assert chosen() is MatrixFree
-    assert "auto: a stored matrix would be" in Auto(PARALLEL).describe() and "ASTRA" in Auto(PARALLEL).describe()
+    """A stored matrix and its transpose may take a quarter of what is installed, and what 32-bit indices reach."""
+    needed = 2 * matrix_bytes(PARALLEL)
+    for installed, chosen in ((4 * needed, StoredMatrix), (4 * needed - 1, MatrixFree), (1e18, StoredMatrix)):
+        monkeypatch.setattr("ctrecon.physics.auto.memory", lambda device, installed=installed: installed)
+        auto = Auto(PARALLEL)
+        assert type(auto.chosen()) is chosen and auto.chosen() is auto.chosen()
+        assert (auto.symmetric_to, auto.transposed_to) == (chosen.symmetric_to, chosen.transposed_to)
+        assert auto.describe().startswith(chosen(PARALLEL).describe() + " (auto: a stored matrix would be")
+    monkeypatch.setattr("ctrecon.physics.auto.LARGEST", needed - 1)
+    assert type(Auto(PARALLEL).chosen()) is MatrixFree
+
+
+def test_memory_is_what_is_installed():
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert memory(torch.device("cpu")) == pytest.approx(pages, rel=0.01)
+
+
+def test_auto_moves_with_the_module():
+    A, x = RayTransform(PARALLEL), torch.rand(1, 1, 32, 32).double()
+    single, double = A(x), A.double()(x)
+    assert 0 < (single - double).abs().max() < 1e-5 * double.max()
+
+
+@pytest.mark.parametrize("scan", SCANS.values(), ids=SCANS)
+def test_estimate_of_the_matrix_is_near(scan):
+    """Entries of 8 bytes: a value and a column."""
+    entries = RayTransform(scan, StoredMatrix).projector._factors("forward", 1)[1].values().numel()
+    assert 8 * entries == pytest.approx(matrix_bytes(scan), rel=0.35)
+
+
+def test_a_matrix_beyond_its_indices_is_refused_before_it_is_made():
+    huge = Parallel(pixels=2048, fov_m=0.2, angles_deg=(np.arange(900) ** 1.01).tolist(), bins=2900)
+    assert matrix_bytes(huge) > LARGEST
+    with pytest.raises(InputError, match=r"projector=matrix: 900 views of 2900 bins.*projector=astra"):
+        StoredMatrix(huge)
+    assert "MiB" in StoredMatrix(PARALLEL).describe() and "one pixel in 8" in StoredMatrix(PARALLEL).describe()
+    assert "one pixel" not in StoredMatrix(SCANS["shifted"]).describe()
 
 
 def test_threads_do_not_matter_to_the_forward_projection():
