@@ -26,12 +26,13 @@ from odl.applications import tomo
 from skimage.transform import iradon, radon
 
 from ctrecon.physics.astra_form import plane
+from ctrecon.physics.factors import _astra_rows
 from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.matrix_free import MatrixFree
 from ctrecon.physics.odl_form import space, to_odl
 from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
-from ctrecon.physics.stored_matrix import StoredMatrix, _astra_rows
+from ctrecon.physics.stored_matrix import StoredMatrix
 
 VIEWS = 50
 SECONDS = 1.5  # of measuring each operation, at least three times

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from ctrecon.disk import cache
+from ctrecon.physics.factors import _matrix, factors
 from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
-from ctrecon.physics.stored_matrix import StoredMatrix, _factors, _matrix
+from ctrecon.physics.stored_matrix import StoredMatrix
 
 
 @pytest.fixture
@@ -93,12 +94,13 @@ def test_several_processes_make_it_once(tmp_path):
     """Three ask for the same matrix at once: same numbers, and one file a direction."""
     script = """
 import torch
-from ctrecon.physics import stored_matrix
+from ctrecon.physics import factors
 from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
-assemble, made = stored_matrix._assemble, []
-stored_matrix._assemble = lambda *given: made.append(1) or assemble(*given)
-A, x = RayTransform(Parallel(pixels=48, fov_m=0.2, views=18), stored_matrix.StoredMatrix), torch.arange(48.0**2).reshape(1, 1, 48, 48)
+from ctrecon.physics.stored_matrix import StoredMatrix
+assemble, made = factors._assemble, []
+factors._assemble = lambda *given: made.append(1) or assemble(*given)
+A, x = RayTransform(Parallel(pixels=48, fov_m=0.2, views=18), StoredMatrix), torch.arange(48.0**2).reshape(1, 1, 48, 48)
 print(A.transpose(A(x)).double().sum().item(), len(made))
 """
     environment = os.environ | {"CTRECON_CACHE": str(tmp_path)}
@@ -117,7 +119,7 @@ def test_a_matrix_from_disk_is_the_one_that_was_made(tmp_path, monkeypatch):
     scan, x = Parallel(pixels=24, fov_m=0.21, views=10), torch.rand(2, 1, 24, 24)
     results = []
     for _ in range(2):
-        _factors.cache_clear()
+        factors.cache_clear()
         _matrix.cache_clear()
         A = RayTransform(scan, StoredMatrix)
         results.append((A(x), A.transpose(A(x))))
