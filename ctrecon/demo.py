@@ -12,8 +12,8 @@ from ctrecon.config.compose import compose
 from ctrecon.config.experiment import Experiment, model_of
 from ctrecon.config.make import target
 from ctrecon.config.options import options
-from ctrecon.data.dicom import side_of
 from ctrecon.evaluate import evaluate_run
+from ctrecon.files.dicom import side_of
 from ctrecon.files.image import read_image
 from ctrecon.fitting.launch import train_run
 from ctrecon.measure.metrics import psnr, ssim

@@ -32,7 +32,7 @@ def reconstruct(
     sinogram: str, out: str, run: str | None, dataset: str, index: int | None, unit: str, device: str, words: Words
 ) -> None:
     """Turn a sinogram file into an image file, with a trained run or a classical model."""
-    target, where = check_output(out), pick_device(device)
+    target, where = check_output(out, sinogram), pick_device(device)
     experiment = _experiment(sinogram, run, words)
     y = read_sinogram(sinogram, dataset, index, unit, experiment.geometry)
     model = experiment.model()

@@ -21,7 +21,7 @@ def main(words: list[str]) -> None:
 
 def simulate(image: str, out: str, index: int | None, unit: str, seed: Seed, words: Words) -> Path:
     """Scan an image file into a sinogram file; returns the path of the geometry written beside it."""
-    target, experiment = check_output(out), experiment_of(None, words)
+    target, experiment = check_output(out, image), experiment_of(None, words)
     x = read_image(image, index, unit)
     scanner = Scanner(experiment.geometry, experiment.noise, seed, experiment.projector)
     _, y = scanner.scan(x, row=index or 0)

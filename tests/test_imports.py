@@ -14,8 +14,8 @@ ROOMS = {  # and what else each may
     "ode": {"conv"},
     "optimizer": {"conv", "ode"},
     "models": {"physics", "conv", "ode"},
-    "data": {"disk", "physics"},
-    "files": {"data", "disk", "physics"},
+    "files": {"disk", "physics"},
+    "data": {"disk", "files", "physics"},
     "runs": {"disk"},
     "config": {"conv", "data", "disk", "machine", "models", "physics", "runs"},
     "evidence": {"disk", "runs"},
@@ -41,6 +41,7 @@ TOP = {"__init__": set(), "__main__": {"cli"}, "cli": {"config"}, "errors": set(
 MAY_IMPORT = ROOMS | {verb: {*ROOMS, *others} for verb, others in VERBS.items()} | TOP
 EVERYWHERE = {"torch", "numpy", "jaxtyping"}
 HOME = {  # of every other library
+    "PIL": ("files/stored.py",),
     "astra": ("physics/",),
     "escnn": ("conv/rotation.py",),
     "filelock": ("disk/cache.py", "runs/folder.py"),
@@ -56,10 +57,10 @@ HOME = {  # of every other library
     "omegaconf": ("config/words.py", "config/compose.py", "config/dispatch.py", "config/plan.py"),
     "platformdirs": ("disk/cache.py",),
     "psutil": ("machine/interrupt.py", "physics/auto.py"),
-    "pydicom": ("data/dicom.py", "files/image.py", "demo.py"),
+    "pydicom": ("files/dicom.py", "demo.py"),
     "safetensors": ("disk/cache.py", "runs/weights.py"),
     "scipy": ("conv/", "files/", "fitting/tune.py", "physics/"),
-    "skimage": ("files/", "measure/metrics.py"),
+    "skimage": ("measure/metrics.py",),
     "tifffile": ("files/",),
     "torchdiffeq": ("ode/adaptive.py",),
     "tqdm": ("fitting/descend.py", "measure/evaluation.py"),

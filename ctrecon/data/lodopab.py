@@ -3,19 +3,20 @@
 Source: Leuschner, Schmidt, Otero Baguer and Maass, Scientific Data 8 (2021) 109.
 """
 
-import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from ctrecon.data.collection import Collection, as_image
+from ctrecon.data.collection import Collection
 from ctrecon.data.split import Split
-from ctrecon.disk.hdf5 import dataset, open_hdf5
+from ctrecon.disk.hdf5 import dataset, numbers, open_hdf5
+from ctrecon.disk.reading import reading
+from ctrecon.disk.table import csv_rows, one_line
 from ctrecon.errors import InputError
+from ctrecon.files.array import as_image
 
 PART = {"train": "train", "validation": "val", "test": "test"}
 
@@ -51,6 +52,8 @@ class LoDoPaB(Collection):
             named = re.match(r"ground_truth_(train|validation|test)_(\d+)$", one.stem)
             part, first = (named[1], 128 * int(named[2])) if named else (one.stem, 0)  # files hold 128 images, a part's last fewer
             ids = _patient_ids(one.parent, part)
+            if ids and len(ids) < first + number:
+                raise InputError(f"{one}: images to number {first + number}, but {len(ids)} patients in the list beside it")
             self._patients += [f"{part} {ids[first + k]}" if ids else f"{part} image {first + k}" for k in range(number)]
             self._where += [(one, k) for k in range(number)]
             given += [PART[part]] * number if named else []
@@ -59,7 +62,7 @@ class LoDoPaB(Collection):
     def image(self, row: int) -> Float[Tensor, "1 1 M M"]:
         path, index = self._where[row]
         with open_hdf5(path) as opened:
-            return as_image(opened["data"][index].astype(np.float32), f"{path}, image {index}")
+            return as_image(numbers(dataset(opened, "data"), index), f"{path}, image {index}")
 
     def patient(self, row: int) -> str:
         return self._patients[row]
@@ -70,4 +73,7 @@ class LoDoPaB(Collection):
 
 def _patient_ids(folder: Path, part: str) -> list[str] | None:
     path = folder / f"patient_ids_rand_{part}.csv"
-    return [row[0] for row in csv.reader(path.read_text().splitlines()) if row] if path.is_file() else None
+    if not path.is_file():
+        return None
+    with reading(path, "a list of patients"):
+        return [one_line(row[0]) for row in csv_rows(path.read_bytes().decode(), path) if row]

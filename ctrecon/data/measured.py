@@ -8,10 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ctrecon.data.collection import Collection, as_image
+from ctrecon.data.collection import Collection
 from ctrecon.data.split import Split
-from ctrecon.disk.hdf5 import dataset, open_hdf5, texts
+from ctrecon.disk.hdf5 import dataset, holds, numbers, open_hdf5, texts
+from ctrecon.disk.reading import as_numbers
 from ctrecon.errors import InputError
+from ctrecon.files.array import as_image
 from ctrecon.physics.attenuation import MU_MAX
 from ctrecon.physics.geometry import Geometry
 from ctrecon.shapes import Sinogram
@@ -39,8 +41,8 @@ class Measured(Collection):
                 raise InputError(
                     f"{file}: sinogram of shape {scans.shape}, reference {references.shape}; expected (N, A, D) and (N, M, M)"
                 )
-            self._patients = texts(opened, "patient") if "patient" in opened else [f"scan {k}" for k in range(len(scans))]
-            given = texts(opened, "split") if "split" in opened else ["test"] * len(scans)
+            self._patients = texts(opened, "patient") if holds(opened, "patient") else [f"scan {k}" for k in range(len(scans))]
+            given = texts(opened, "split") if holds(opened, "split") else ["test"] * len(scans)
         if not len(self._patients) == len(given) == len(scans):
             raise InputError(f"{file}: {len(scans)} scans but {len(self._patients)} patients; expected one entry a scan")
         self._split = Split(str(file), self._patients, given, seed)
@@ -55,13 +57,11 @@ class Measured(Collection):
         return self._split.rows(split)
 
     def measured(self, row: int, geometry: Geometry) -> Sinogram | None:
-        array = self._read("sinogram", row)
-        if not np.isfinite(array).all():
-            raise InputError(f"{self.file}: sinogram {row} contains NaN or infinite values; expected finite ones")
+        array = as_numbers(self._read("sinogram", row), f"{self.file}: sinogram {row}")
         y = torch.from_numpy(geometry.used(array) / np.float32(MU_MAX))[None, None]
         geometry.check(y, f"{self.file}: sinogram {row}")
         return y
 
     def _read(self, name: str, row: int) -> np.ndarray:
         with open_hdf5(self.file) as opened:
-            return opened[name][row].astype(np.float32)
+            return numbers(dataset(opened, name), row)

@@ -63,14 +63,17 @@ class Pairs:
                 )
             image = posed(self.collection.image(row), pose)
             return self.scanner.truth(image), self.scanner.measure(self.scanner.project(image), row, noise)
-        x, y, measured = self._kept(index)
-        return move.of_image(x), move.of_sinogram(y if measured else self.scanner.measure(y, row, noise))
+        x, y, done = self._kept(index, noise == 0)
+        return move.of_image(x), move.of_sinogram(y if done else self.scanner.measure(y, row, noise))
 
-    def _scan(self, index: int) -> tuple[Image, Sinogram, bool]:
-        """Truth, sinogram, and whether that was measured; else it has no noise yet."""
+    def _scan(self, index: int, noisy: bool) -> tuple[Image, Sinogram, bool]:
+        """Truth, sinogram, and whether that is a measurement: it was measured, or, if `noisy`, has draw 0 of the noise."""
         row = self.rows[index]
         image, y = self.collection.image(row), self.collection.measured(row, self.scanner.geometry)
-        return self.scanner.truth(image), self._project(image, index) if y is None else y, y is not None
+        if y is None:
+            simulated = self._project(image, index)
+            return self.scanner.truth(image), self.scanner.measure(simulated, row) if noisy else simulated, noisy
+        return self.scanner.truth(image), y, True
 
     def _project(self, image: Image, index: int) -> Sinogram:
         if self.store is None:

@@ -1,12 +1,26 @@
-"""Writing a file whole or not at all."""
+"""Writing files whole or not at all."""
 
+import errno
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ctrecon.errors import InputError
+
+MAGIC = {  # how files of a format begin: where, and with one of which bytes
+    ".npy": (0, (b"\x93NUMPY",)),
+    ".npz": (0, (b"PK",)),
+    ".h5": (0, (b"\x89HDF\r\n\x1a\n",)),
+    ".mat": (0, (b"MATLAB", b"\x89HDF")),
+    ".tif": (0, (b"II", b"MM")),
+    ".png": (0, (b"\x89PNG",)),
+    ".dcm": (128, (b"DICM",)),
+    ".nii.gz": (0, (b"\x1f\x8b",)),
+    ".pdf": (0, (b"%PDF",)),
+    ".svg": (0, (b"<?xml", b"<svg")),
+}
 
 
 @contextmanager
@@ -31,33 +45,77 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_files(contents: Mapping[Path, bytes | memoryview]) -> None:
+    """Write files that belong together: all of them, or, where one cannot be written, none.
+
+    Libraries that write by themselves may swallow the error of a full disk, as h5py does. So they write to memory, and Python's own
+    write brings that to the disk; what was there before is replaced when all of it has arrived.
+
+    Args:
+        contents: By path.
+
+    Raises:
+        OSError: A folder cannot be made or written to, or the disk is full.
+    """
+    with ExitStack() as stack:
+        for path, content in contents.items():
+            try:
+                _fill(stack.enter_context(replacing(path)), memoryview(content))
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(path)) from None
+
+
 def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
-    """Write a file, whole or not at all, by Python's own write: a full disk is an OSError, which libraries may swallow."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+    """Write a file, whole or not at all. Raises OSError as `write_files`."""
+    write_files({Path(path): content})
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
+    """Write a text file, whole or not at all. Raises OSError as `write_files`."""
     write_bytes(path, text.encode())
 
 
-def writable(path: str, suffixes: tuple[str, ...]) -> Path:
+def _fill(path: Path, content: memoryview) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    if path.stat().st_size != content.nbytes:
+        raise OSError(errno.EIO, "was not written whole")
+
+
+def writable(path: str, suffixes: tuple[str, ...], *inputs: str | Path | None) -> Path:
     """The path of a file to write, tried before the work that fills it.
 
+    Args:
+        path: Where to.
+        suffixes: Those of the formats there are.
+        inputs: What is read for it, and must stay.
+
     Raises:
-        InputError: The suffix is none of those, or the path is a folder.
+        InputError: The suffix is none of those, or what is there is a folder, an input, or a file of another format, which would be lost.
         OSError: The folder cannot be made or written to.
     """
     where = Path(path)
-    if suffix_of(where) not in suffixes:
+    suffix = suffix_of(where)
+    if suffix not in suffixes:
         raise InputError(f"out={path}: expected a name ending in one of {' '.join(suffixes)}")
     if where.is_dir():
         raise InputError(f"out={path}: is a folder; expected a file name")
+    if where.exists():
+        if any(one and Path(one).exists() and where.samefile(one) for one in inputs):
+            raise InputError(f"out={path}: is the file that is read; expected another name, so that it is not lost")
+        if not where.is_file() or (where.stat().st_size and not _begins(where, *MAGIC[suffix])):
+            raise InputError(f"out={path}: a file is there that is no {suffix} file; remove it or choose another name")
     where.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix=".writing-", dir=where.parent):
         pass
     return where
+
+
+def _begins(path: Path, place: int, words: tuple[bytes, ...]) -> bool:
+    with path.open("rb") as file:
+        return file.read(place + 16)[place:].startswith(words)
 
 
 def suffix_of(path: Path) -> str:

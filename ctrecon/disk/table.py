@@ -5,6 +5,8 @@ import io
 import math
 from typing import Any
 
+from ctrecon.errors import InputError
+
 
 def as_csv(rows: list[dict[str, Any]]) -> str:
     """The rows under the keys of all of them; what is None, not a number or not there stays empty, and a text stays on its line.
@@ -20,14 +22,40 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def from_csv(text: str) -> list[dict[str, str]]:
-    """The rows of comma-separated values, by the keys of the first line. A cell may hold any character, line separators too.
+def from_csv(text: str, where: object = "table") -> list[dict[str, str]]:
+    """The rows of comma-separated values, by the keys of the first line: None is the key of what a row has too much, and the value of
+    what it lacks. A cell may hold any character, line separators too.
+
+    Raises:
+        InputError: It is no such table; `where` says which.
 
     Example:
         >>> from_csv("run,gain\\nc4,0.2\\n")
         [{'run': 'c4', 'gain': '0.2'}]
     """
-    return list(csv.DictReader(io.StringIO(text, newline="")))
+    try:
+        return list(csv.DictReader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise InputError(f"{where}: damaged ({error}); expected comma-separated values") from None
+
+
+def csv_rows(text: str, where: object = "table") -> list[list[str]]:
+    """The same where no line tells the keys. Raises InputError as `from_csv`."""
+    try:
+        return list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise InputError(f"{where}: damaged ({error}); expected comma-separated values") from None
+
+
+def one_line(value: Any) -> str:
+    """A name that a file of others brings, as a text on one line: other characters than letters, signs and spaces are escaped.
+
+    Example:
+        >>> one_line(b"A\\n\\xff"), one_line("B\\u2028"), one_line(7)
+        ('A\\\\n\\\\xff', 'B\\\\u2028', '7')
+    """
+    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def _cell(value: Any) -> Any:

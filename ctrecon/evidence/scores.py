@@ -5,7 +5,6 @@ runs.csv      a row a run: run, images, seed, and what else is known of it (rate
 setting.json  what all were measured on, and by which definitions
 """
 
-import csv
 import json
 from itertools import groupby
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ctrecon.disk.atomic import write_text
-from ctrecon.disk.table import as_csv
+from ctrecon.disk.table import as_csv, from_csv
 from ctrecon.errors import InputError
 from ctrecon.evidence.comparison import Comparison
 from ctrecon.evidence.contestant import METRIC_NAMES, Contestant
@@ -33,7 +32,7 @@ def read(folder: Path) -> Comparison:
     """The comparison that was written. Raises InputError where a file is missing or damaged."""
     try:
         setting = json.loads((folder / SETTING).read_text())
-        scores, runs = (list(csv.DictReader((folder / name).read_text().splitlines())) for name in (SCORES, RUNS))
+        scores, runs = (from_csv((folder / name).read_bytes().decode(), folder / name) for name in (SCORES, RUNS))
         who = lambda row: (row["run"], row["images"])  # noqa: E731
         measured = {key: list(rows) for key, rows in groupby(scores, who)}
         return Comparison([_contestant(key, list(facts), measured[key], setting) for key, facts in groupby(runs, who)])

@@ -1,80 +1,48 @@
 """Reading the array in somebody's file, by its suffix."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-import scipy.io
-import tifffile
-from skimage.io import imread
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from ctrecon.disk.hdf5 import dataset, open_hdf5
+from ctrecon.disk.reading import as_numbers, check_declared, reading
 from ctrecon.errors import InputError
+from ctrecon.files.stored import OPEN
 
-HDF5 = (".h5", ".hdf5")
+Shape = tuple[int, int]
+SMALLEST = 4  # rows and columns of an image
 
 
-def read_array(path: Path, name: str, index: int | None) -> np.ndarray:
-    """The array in a .npy, .npz, .h5, .hdf5, .mat, .tif, .tiff or .png file, of at least two dimensions.
+def read_array(path: Path, name: str, index: int | None, check: Callable[[Shape], None]) -> Float[np.ndarray, "H W"]:
+    """The array in a .npy, .npz, .h5, .hdf5, .mat, .tif, .tiff or .png file, in single precision.
 
     Args:
         path: The file.
         name: Name of the array, where the file holds several.
         index: Which entry of a stack along the first dimension; None: the file holds one array, or a stack of one.
+        check: Raises InputError where an array of that shape is not the wanted one. It is asked before anything is read.
 
     Raises:
-        InputError: The file is missing, unreadable, or does not hold such an array of real numbers.
+        InputError: The file is missing, unreadable, or does not hold such an array of finite real numbers.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     suffix = path.suffix.lower()
-    if suffix in HDF5:
-        with open_hdf5(path) as opened:
-            return _checked(_pick(dataset(opened, name), index, path), path)
-    if suffix not in _READ:
-        raise InputError(f"{path}: suffix {suffix or 'missing'}; expected one of {' '.join([*_READ, *HDF5])}")
-    try:
-        array = _READ[suffix](path, name)
-    except InputError:
-        raise
-    except Exception as error:  # each format's reader raises kinds of its own
-        raise InputError(
-            f"{path}: cannot be read as {suffix} ({str(error).splitlines()[0] if str(error) else 'truncated'})"
-        ) from None
-    return _checked(_pick(array, index, path), path)
-
-
-def read_named(path: Path, name: str) -> np.ndarray:
-    """One array of a .npz or .mat file, whatever its type. Raises InputError where there is none of that name."""
-    arrays = np.load(path, allow_pickle=False) if path.suffix.lower() == ".npz" else scipy.io.loadmat(path)
-    names = [key for key in arrays if not key.startswith("__")]
-    if name not in names:
-        raise InputError(f"{path}: no array {name!r}; it has {', '.join(names) or 'none'}")
-    return np.asarray(arrays[name])
-
-
-_READ = {
-    ".npy": lambda path, name: np.load(path, allow_pickle=False),
-    ".npz": read_named,
-    ".mat": read_named,
-    ".tif": lambda path, name: tifffile.imread(path),
-    ".tiff": lambda path, name: tifffile.imread(path),
-    ".png": lambda path, name: _grey(imread(path)),
-}
-
-
-def _grey(picture: np.ndarray) -> np.ndarray:
-    if picture.ndim != 2:
-        raise InputError("a colour picture; expected a grey one")
-    return picture / np.float32(np.iinfo(picture.dtype).max)
-
-
-def _pick(array, index: int | None, path: Path) -> np.ndarray:
-    """One 2-D array of an array or HDF5 dataset that may be a stack."""
-    if array.ndim == 2 and index is None:
-        return np.asarray(array[:])
-    if array.ndim != 3:
-        raise InputError(f"{path}: an array of shape {array.shape}; expected two dimensions, or three with index=N")
-    return np.asarray(array[chosen(index, len(array), path)])
+    if suffix not in OPEN:
+        raise InputError(f"{path}: suffix {suffix or 'missing'}; expected one of {' '.join(OPEN)}")
+    with reading(path, suffix), ExitStack() as stack:
+        stored = OPEN[suffix](path, name, stack)
+        if len(stored.shape) == 3:
+            index = chosen(index, stored.shape[0], path)
+        elif len(stored.shape) != 2 or index is not None:
+            raise InputError(f"{path}: an array of shape {stored.shape}; expected two dimensions, or three with index=N")
+        check(stored.shape[-2:])
+        check_declared(stored.shape if stored.whole else stored.shape[-2:], stored.dtype, path)
+        return as_numbers(stored.read(index), path)
 
 
 def chosen(index: int | None, size: int, path: Path | str) -> int:
@@ -86,10 +54,13 @@ def chosen(index: int | None, size: int, path: Path | str) -> int:
     return index or 0
 
 
-def _checked(array: np.ndarray, path: Path) -> np.ndarray:
-    if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
-        raise InputError(f"{path}: an array of type {array.dtype}; expected real numbers")
-    if not np.isfinite(array).all():
-        bad = int((~np.isfinite(array)).sum())
-        raise InputError(f"{path}: {bad} values are NaN or infinite; expected finite numbers: mask or interpolate them first")
-    return array.astype(np.float32)
+def check_square(shape: tuple[int, ...], where: str) -> None:
+    """Raises InputError where an image is not square, or too small."""
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] < SMALLEST:
+        raise InputError(f"{where}: an image of shape {' x '.join(map(str, shape))}; expected a square one: cut or pad it")
+
+
+def as_image(array: np.ndarray, where: str) -> Float[Tensor, "1 1 M M"]:
+    """An array (M, M) as an image. Raises InputError where it is not square or not of finite real numbers."""
+    check_square(array.shape, where)
+    return torch.from_numpy(as_numbers(array, where))[None, None]

@@ -1,5 +1,6 @@
 """Charts that can be printed, and explored in a page: every series and every point has a name in the drawing."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ctrecon.disk.atomic import replacing
+from ctrecon.disk.atomic import write_bytes
 from ctrecon.evidence.bootstrap import Estimate
 
 COLOURS = (
@@ -117,5 +118,7 @@ def save(figure: Figure, path: Path) -> None:
     """Write PATH.pdf and PATH.png."""
     for suffix in SUFFIXES:
         # Type 42: text stays text in a PDF, as journals ask.
-        with replacing(path.with_name(path.name + suffix)) as temporary, matplotlib.rc_context({"pdf.fonttype": 42}):
-            figure.savefig(temporary, dpi=DPI, metadata={"CreationDate": None} if suffix == ".pdf" else None)
+        content = io.BytesIO()
+        with matplotlib.rc_context({"pdf.fonttype": 42}):
+            figure.savefig(content, format=suffix[1:], dpi=DPI, metadata={"CreationDate": None} if suffix == ".pdf" else None)
+        write_bytes(path.with_name(path.name + suffix), content.getbuffer())

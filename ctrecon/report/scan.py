@@ -1,10 +1,12 @@
 """A scan as a small picture: source, object, detector and covered angles."""
 
+import io
+
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ctrecon.disk.atomic import replacing, writable
+from ctrecon.disk.atomic import suffix_of, writable, write_bytes
 from ctrecon.physics.beam import across
 from ctrecon.physics.geometry import Geometry
 
@@ -53,5 +55,6 @@ def as_text(geometry: Geometry) -> str:
 
 def write_picture(geometry: Geometry, path: str) -> None:
     """The picture in a file, in the format of its suffix. Raises InputError or OSError where none can be written there."""
-    with replacing(writable(path, (".png", ".pdf", ".svg"))) as temporary:
-        draw(geometry).savefig(temporary, dpi=150)
+    where, content = writable(path, (".png", ".pdf", ".svg")), io.BytesIO()
+    draw(geometry).savefig(content, format=suffix_of(where)[1:], dpi=150)
+    write_bytes(where, content.getbuffer())

@@ -58,7 +58,7 @@ class Folder:
 
     def read_rows(self, name: str) -> list[dict[str, str]]:
         """A table's rows. Raises InputError where it is missing or damaged."""
-        rows = from_csv(self._text(name))
+        rows = from_csv(self._text(name), self / name)
         if any(None in row or None in row.values() for row in rows):
             raise InputError(f"{self / name}: damaged (rows of different lengths); {self.cure}")
         return rows

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from skimage.transform import resize_local_mean
 
-from ctrecon.data.dicom import read_hu
 from ctrecon.errors import InputError
+from ctrecon.files.dicom import read_hu
 from preparation.card import Card
 from preparation.command_line import positive
 from preparation.ct_slice import CTSlice, fingerprint

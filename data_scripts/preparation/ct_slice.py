@@ -16,8 +16,8 @@ from pydicom import Dataset
 from pydicom.uid import CTImageStorage
 from tqdm import tqdm
 
-from ctrecon.data.dicom import is_dicom, read_header
 from ctrecon.errors import InputError
+from ctrecon.files.dicom import is_dicom, read_header
 from preparation.row_file import Rejected
 
 TILT = math.cos(math.radians(10))  # slices tilted, or turned in their plane, by less than 10 degrees count as axial

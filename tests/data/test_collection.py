@@ -7,9 +7,9 @@ import torch
 from conftest import experiment, write_dicom, write_slices
 
 from ctrecon.data.augment import Pose
-from ctrecon.data.collection import as_image
 from ctrecon.data.split import no_leak
 from ctrecon.errors import InputError
+from ctrecon.files.array import as_image
 from ctrecon.physics.attenuation import MU_MAX, from_hu
 
 PATIENTS = [f"P{k % 7}" for k in range(20)]

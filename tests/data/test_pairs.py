@@ -126,7 +126,7 @@ def test_noise_is_fixed_or_fresh():
     assert torch.equal(fixed[0][1], fixed[1][1]) and torch.equal(fixed[0][1], fixed.pairs.pair(0)[1])
     one, other = fresh[0][1], fresh[1][1]
     assert not torch.equal(one, other) and (one - other).abs().mean() < 0.05 * one.abs().mean()
-    with pytest.raises(InputError, match="fixed, fresh"):
+    with pytest.raises(InputError, match="fixed or fresh"):
         experiment("data.noise=loud").examples()
 
 

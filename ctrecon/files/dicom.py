@@ -1,0 +1,120 @@
+"""CT slices in DICOM files, one a file."""
+
+import io
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom.dataset import FileMetaDataset
+from pydicom.filereader import read_dataset
+from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, generate_uid
+
+from ctrecon.disk.reading import as_numbers, check_declared, check_inflated, reading
+from ctrecon.disk.table import one_line
+from ctrecon.errors import InputError
+from ctrecon.physics.attenuation import to_hu
+
+KIND = "DICOM"
+MOST_BYTES = 2**28  # of a compressed header with its pixels
+AIR_HU = -1000.0
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file has DICOM's magic word, or claims by its name to be one."""
+    with path.open("rb") as opened:
+        return opened.read(132)[128:] == b"DICM" or path.suffix.lower() == ".dcm"
+
+
+def read_header(path: Path) -> pydicom.Dataset:
+    """All of a file but its pixels. Raises InputError where it is missing, truncated or not DICOM."""
+    return _read(path, stop_before_pixels=True)
+
+
+def patient_of(path: Path) -> str | None:
+    """Whom a CT slice shows: its PatientID, or its folder. None: the file is no CT slice."""
+    header = read_header(path)
+    with reading(path, KIND):
+        return one_line(header.get("PatientID") or path.parent) if header.get("Modality", "CT") == "CT" else None
+
+
+def side_of(path: Path) -> float:
+    """Side of the slice in metres, from PixelSpacing. Raises InputError where the file does not tell."""
+    header = read_header(path)
+    with reading(path, KIND):
+        if "PixelSpacing" not in header:
+            raise InputError(f"{path}: no PixelSpacing; expected the size of a pixel")
+        return float(header.PixelSpacing[0]) / 1000 * int(header.Rows)
+
+
+def read_hu(path: Path) -> np.ndarray:
+    """The slice in Hounsfield units: stored values times RescaleSlope plus RescaleIntercept, padding as air.
+
+    Raises:
+        InputError: The file is missing, truncated, compressed in a way that cannot be read, or not a single slice.
+    """
+    header = read_header(path)
+    with reading(path, KIND):
+        frames, samples = _number(header, "NumberOfFrames", 1, path), _number(header, "SamplesPerPixel", 1, path)
+        if (frames, samples) != (1, 1):
+            raise InputError(f"{path}: {frames:g} frames of {samples:g} samples a pixel; expected one grey slice")
+        shape = (int(header.Rows), int(header.Columns))
+        check_declared(shape, np.dtype(np.uint16), path)
+        slope, intercept = _number(header, "RescaleSlope", 1, path), _number(header, "RescaleIntercept", 0, path)
+        stored = _read(path).pixel_array
+        if stored.shape != shape:
+            raise InputError(f"{path}: pixels of shape {stored.shape}; expected {shape}, as it says")
+        hu = as_numbers(stored.astype(np.float32) * slope + intercept, path)
+        if "PixelPaddingValue" in header:
+            first = _number(header, "PixelPaddingValue", 0, path)
+            last = _number(header, "PixelPaddingRangeLimit", first, path)
+            hu[(stored >= min(first, last)) & (stored <= max(first, last))] = AIR_HU
+        return hu
+
+
+def _read(path: Path, **options: Any) -> pydicom.Dataset:
+    with reading(path, KIND):
+        with path.open("rb") as file:
+            if file.read(132)[128:] == b"DICM":
+                meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag.group != 2)
+                if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+                    check_inflated(file.read(), MOST_BYTES, path, -zlib.MAX_WBITS)
+        return pydicom.dcmread(path, **options)
+
+
+def _number(file: pydicom.Dataset, name: str, default: int | float, path: Path) -> float:
+    """One number; the default where the file does not have it. Raises InputError where it is something else."""
+    value = file[name].value if name in file else default
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise InputError(f"{path}: {name} is {value!r}; expected one number")
+    return number
+
+
+def as_dicom(image: np.ndarray, pixel_m: float) -> bytes:
+    """A CT slice in Hounsfield units of an image in attenuation / mu_max."""
+    stored = np.clip(np.round(to_hu(image.astype(np.float64))), -32768, 32767).astype("<i2")
+    file = pydicom.Dataset()
+    file.file_meta = FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    file.file_meta.MediaStorageSOPClassUID = file.SOPClassUID = CTImageStorage
+    file.file_meta.MediaStorageSOPInstanceUID = file.SOPInstanceUID = generate_uid()
+    file.StudyInstanceUID, file.SeriesInstanceUID = generate_uid(), generate_uid()
+    file.Modality, file.ImageType = "CT", ["DERIVED", "SECONDARY", "AXIAL"]
+    file.PatientID = file.PatientName = file.StudyID = file.PatientBirthDate = file.PatientSex = ""
+    file.StudyDate = file.StudyTime = file.AccessionNumber = file.ReferringPhysicianName = ""
+    file.SeriesNumber = file.InstanceNumber = 1
+    file.Rows, file.Columns = stored.shape
+    file.PixelSpacing = [f"{1000 * pixel_m:.9g}"] * 2
+    file.ImagePositionPatient, file.ImageOrientationPatient = [0, 0, 0], [1, 0, 0, 0, 1, 0]
+    file.SamplesPerPixel, file.PhotometricInterpretation = 1, "MONOCHROME2"
+    file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelRepresentation = 16, 16, 15, 1
+    file.RescaleSlope, file.RescaleIntercept, file.RescaleType = 1, 0, "HU"
+    file.PixelData = stored.tobytes()
+    content = io.BytesIO()
+    file.save_as(content, enforce_file_format=True)
+    return content.getvalue()

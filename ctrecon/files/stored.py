@@ -1,0 +1,135 @@
+"""What an array file says it holds, before that is read.
+
+Each format has a function that opens a file and gives a `Stored`: shape and type as they are declared, and a function that reads.
+"""
+
+import io
+import lzma
+import math
+import zipfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import tifffile
+
+from ctrecon.disk.hdf5 import dataset, numbers, open_hdf5
+from ctrecon.disk.reading import check_inflated
+from ctrecon.errors import InputError
+from ctrecon.files.matlab import variable
+
+DEFLATED, LZMA = (8, 32946), 34925  # TIFF's numbers of compressions
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An array in a file.
+
+    Attributes:
+        shape: As declared.
+        dtype: As declared.
+        read: Reads it all (None), or one of a stack.
+        whole: Whether one of a stack cannot be read without the others.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[int | None], np.ndarray]
+    whole: bool = False
+
+
+def _npy(path: Path, name: str, stack: ExitStack) -> Stored:
+    array = np.lib.format.open_memmap(path, mode="r")
+    return Stored(array.shape, array.dtype, lambda index: array if index is None else array[index])
+
+
+def _npz(path: Path, name: str, stack: ExitStack) -> Stored:
+    archive = stack.enter_context(zipfile.ZipFile(path))
+    members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+    if name not in members:
+        raise InputError(f"{path}: no array {name!r}; it has {', '.join([*members][:20]) or 'none'}")
+    if members[name].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError("a compression that numpy does not write")
+    with archive.open(members[name]) as member:
+        version = np.lib.format.read_magic(member)
+        header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, _, dtype = header[version](member)
+
+    def read(index: int | None) -> np.ndarray:
+        with archive.open(members[name]) as member:
+            array = np.lib.format.read_array(member, allow_pickle=False)
+        return array if index is None else array[index]
+
+    return Stored(shape, dtype, read, whole=True)
+
+
+def _mat(path: Path, name: str, stack: ExitStack) -> Stored:
+    found = variable(path, name)
+    return Stored(found.shape, found.dtype, lambda index: found.read() if index is None else found.read()[index], whole=True)
+
+
+def _tif(path: Path, name: str, stack: ExitStack) -> Stored:
+    # The kinds that are switched off may read other files, which this one names.
+    series = stack.enter_context(tifffile.TiffFile(path, is_ome=False, is_ndtiff=False, is_mmstack=False)).series[0]
+
+    def read(index: int | None) -> np.ndarray:
+        for page in series.pages:
+            if page is not None and page.compression != 1:
+                _check_page(page.aspage(), path)
+        array = series.asarray()
+        return array if index is None else array[index]
+
+    return Stored(series.shape, np.dtype(series.dtype), read, whole=True)
+
+
+def _check_page(page: tifffile.TiffPage, path: Path) -> None:
+    """Raises InputError where a compressed part of a page is larger than it says."""
+    limit = max(page.nbytes, math.prod(page.chunks) * page.dtype.itemsize)
+    for place, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+        page.parent.filehandle.seek(place)
+        packed = page.parent.filehandle.read(size)
+        if page.compression in DEFLATED:
+            check_inflated(packed, limit, path)
+        elif page.compression == LZMA:
+            unpack = lzma.LZMADecompressor()
+            if len(unpack.decompress(packed, limit + 1)) > limit:
+                raise InputError(f"{path}: compressed data that are larger than they say ({limit} bytes): is the file damaged?")
+        elif page.compression.name not in ("PACKBITS", "LZW"):  # these make little of few bytes
+            raise ValueError(f"compression {page.compression.name}: save it uncompressed")
+
+
+def _png(path: Path, name: str, stack: ExitStack) -> Stored:
+    picture = stack.enter_context(PIL.Image.open(path, formats=("PNG",)))
+    if picture.mode not in ("L", "I", "I;16", "I;16B"):
+        raise InputError(f"{path}: a picture of mode {picture.mode}; expected a grey one of 8 or 16 bits: colours have no unit")
+    largest = np.float32(255 if picture.mode == "L" else 65535)
+    return Stored((picture.height, picture.width), np.dtype(np.float32), lambda index: np.asarray(picture) / largest)
+
+
+def _hdf5(path: Path, name: str, stack: ExitStack) -> Stored:
+    found = dataset(stack.enter_context(open_hdf5(path)), name)
+    return Stored(found.shape, found.dtype, lambda index: numbers(found, index))
+
+
+OPEN: dict[str, Callable[[Path, str, ExitStack], Stored]] = {
+    ".npy": _npy,
+    ".npz": _npz,
+    ".mat": _mat,
+    ".tif": _tif,
+    ".tiff": _tif,
+    ".png": _png,
+    ".h5": _hdf5,
+    ".hdf5": _hdf5,
+}
+
+
+def as_png(image: np.ndarray) -> bytes:
+    """A grey picture of 8 bits that shows the range of values."""
+    low, high = float(image.min()), float(image.max())
+    grey = np.round(255 * (image.astype(np.float64) - low) / max(high - low, 1e-12)).astype(np.uint8)
+    content = io.BytesIO()
+    PIL.Image.fromarray(grey).save(content, "PNG")
+    return content.getvalue()
