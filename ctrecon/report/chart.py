@@ -1,7 +1,9 @@
 """Charts that can be printed, and explored in a page: every series and every point has a name in the drawing."""
 
 import io
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,17 +16,8 @@ from matplotlib.lines import Line2D
 from ctrecon.disk.atomic import write_bytes
 from ctrecon.evidence.bootstrap import Estimate
 
-COLOURS = (
-    "#222222",
-    "#d55e00",
-    "#cc79a7",
-    "#e69f00",
-    "#0072b2",
-    "#009e73",
-    "#56b4e9",
-    "#8c6bb1",
-    "#a0a000",
-)  # told apart by all eyes
+COLOURS = ("#222222", "#d55e00", "#cc79a7", "#e69f00", "#0072b2", "#009e73", "#56b4e9", "#8c6bb1", "#a0a000")
+# In this order neighbours differ to colour-blind readers too.
 MARKERS = "osD^vPX<>"
 SUFFIXES = (".pdf", ".png")
 DPI = 150
@@ -87,10 +80,14 @@ class Chart:
     def legend(self) -> None:
         """One for the whole figure, above it."""
         handles = [
-            Line2D([], [], marker=MARKERS[k % len(MARKERS)], color=COLOURS[k % len(COLOURS)], lw=1.4, ms=4, label=label)
-            for k, label in enumerate(self.series.values())
+            Line2D([], [], marker=MARKERS[k % len(MARKERS)], color=COLOURS[k % len(COLOURS)], lw=1.4, ms=4, label=str(k))
+            for k in range(len(self.series))
         ]
-        self.figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 9), fontsize=8, frameon=False)
+        drawn = self.figure.legend(
+            handles=handles, loc="outside upper center", ncols=min(len(handles), 9), fontsize=8, frameon=False
+        )
+        for text, label in zip(drawn.get_texts(), self.series.values(), strict=True):
+            text.set_text(literal(label))  # afterwards: matplotlib leaves out what is labelled with a leading underscore
 
     def save(self, path: Path) -> None:
         """Write PATH.pdf and PATH.png."""
@@ -114,11 +111,24 @@ class Chart:
         self._counts: dict[str, int] = {}
 
 
+def literal(text: str) -> str:
+    """A name, written so that matplotlib draws it letter by letter: dollars start no formula, control characters are no part of it."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text).replace("$", r"\$")
+
+
+@contextmanager
+def drawing(**settings: str | int) -> Iterator[None]:
+    """matplotlib with these settings while this lasts. Letters that its font lacks are drawn as boxes, without a warning."""
+    with warnings.catch_warnings(), matplotlib.rc_context({name.replace("_", ".", 1): value for name, value in settings.items()}):
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write PATH.pdf and PATH.png."""
     for suffix in SUFFIXES:
         # Type 42: text stays text in a PDF, as journals ask.
         content = io.BytesIO()
-        with matplotlib.rc_context({"pdf.fonttype": 42}):
+        with drawing(pdf_fonttype=42):
             figure.savefig(content, format=suffix[1:], dpi=DPI, metadata={"CreationDate": None} if suffix == ".pdf" else None)
         write_bytes(path.with_name(path.name + suffix), content.getbuffer())

@@ -10,7 +10,7 @@ from ctrecon.evidence.bootstrap import Estimate
 from ctrecon.evidence.comparison import Comparison
 from ctrecon.evidence.contestant import Contestant
 from ctrecon.evidence.efficiency import needed
-from ctrecon.report.chart import Chart
+from ctrecon.report.chart import Chart, literal
 from ctrecon.runs.run import HISTORY
 
 BESIDE = 1.05  # factor on a logarithmic axis between what would hide each other
@@ -71,10 +71,10 @@ def efficiency(comparison: Comparison) -> Chart:
             for entry in comparison.of(name):
                 if entry.size and comparison.baseline(entry):
                     found = needed(comparison, entry, turn)
-                    ends = [min(max(size, bottom), top) for size in (found.size, found.low, found.high)]
+                    ends = [float(min(max(size, bottom), top)) for size in (found.size, found.low, found.high)]
                     aside = entry.size * BESIDE ** (number - len(comparison.names) // 2)
                     chart.stem(panel, name, aside, Estimate(*ends, ends[0]), _note(entry, f"as {first} with {found.format()}"))
-    axes[0][0].set_ylabel(f"training images of {first}")
+    axes[0][0].set_ylabel(f"training images of {literal(first)}")
     return _finished(chart)
 
 
@@ -173,7 +173,7 @@ def _over_sizes(panel, comparison: Comparison, title: str) -> None:
 
 
 def _rows(panel, labels: list[str]) -> None:
-    panel.set_yticks(range(len(labels)), labels)
+    panel.set_yticks(range(len(labels)), list(map(literal, labels)))
     panel.set_ylim(len(labels) - 0.5, -0.5)
 
 

@@ -16,13 +16,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 import jinja2
-import matplotlib
 import numpy as np
 from jaxtyping import Float
 from markupsafe import Markup
 
 from ctrecon.disk.atomic import write_text
-from ctrecon.report.chart import Chart
+from ctrecon.report.chart import Chart, drawing
 
 ROOM = Path(__file__).parent
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"  # names, nothing is fetched from there
@@ -116,7 +115,7 @@ def write_page(page: Page, out: Path) -> None:
 def _drawn(chart: Chart, prefix: str) -> dict[str, Any]:
     """The chart as inline SVG, marked for the page's script, and the colour of each series."""
     text = io.BytesIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ctrecon"}):
+    with drawing(svg_fonttype="none", svg_hashsalt="ctrecon"):
         chart.figure.savefig(text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Type", "Format")))
     root = ElementTree.fromstring(text.getvalue())
     for child in list(root):

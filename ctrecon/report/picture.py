@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from ctrecon.errors import InputError
 from ctrecon.evidence.comparison import Comparison
 from ctrecon.measure.metrics import psnr, ssim
+from ctrecon.report.chart import literal
 from ctrecon.runs.results import EXAMPLES
 
 Picture = Float[np.ndarray, "H W"]
@@ -37,13 +38,13 @@ def stories(comparison: Comparison) -> list[Story]:
     shown = sorted(comparison.contestants, key=lambda one: one.size is not None)
     examples = {one.name: _examples(one.results[0] / EXAMPLES) for one in shown}
     first = next(iter(examples.values()))
-    told = []
+    found = []
     for k, (image, turn) in enumerate(zip(first["image"], first["turn"], strict=True)):
         columns = {name: of["reconstruction"][k] for name, of in examples.items()}
         if "fbp" in first and not any(np.allclose(x, first["fbp"][k], atol=1e-6) for x in columns.values()):
             columns = {"FBP": first["fbp"][k]} | columns
-        told.append((f"image {image}" + (f", turned by {turn:g} degrees" if turn else ""), first["truth"][k], columns))
-    return told
+        found.append((f"image {image}" + (f", turned by {turn:g} degrees" if turn else ""), first["truth"][k], columns))
+    return found
 
 
 def picture(stories: list[Story]) -> Figure:
@@ -59,11 +60,11 @@ def picture(stories: list[Story]) -> Figure:
         part = _busiest(truth)
         for axis, area in ((whole[0], (slice(None),) * 2), (zoomed[0], part)):
             axis.imshow(truth[area], **window)
-        whole[0].set_title(f"ground truth\n{title}", fontsize=8)
+        whole[0].set_title(f"ground truth\n{literal(title)}", fontsize=8)
         limit = max(float(np.percentile(np.abs(x - truth), 99)) for x in columns.values()) or 1.0
         for column, (name, x) in enumerate(columns.items(), start=1):
             whole[column].imshow(x, **window)
-            whole[column].set_title(f"{name}\n{psnr(x, truth):.2f} dB, SSIM {ssim(x, truth):.3f}", fontsize=8)
+            whole[column].set_title(f"{literal(name)}\n{psnr(x, truth):.2f} dB, SSIM {ssim(x, truth):.3f}", fontsize=8)
             zoomed[column].imshow(x[part], **window)
             shown = differences[column].imshow(x - truth, cmap="RdBu_r", vmin=-limit, vmax=limit)
             differences[column].set_title("minus ground truth", fontsize=7)
