@@ -14,11 +14,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ctrecon.disk.hdf5 import dataset, open_hdf5
+from ctrecon.disk.hdf5 import dataset
 from ctrecon.errors import InputError
 from preparation.apart import Failed, apart
 
-MEMORY = 2**33  # bytes that a file's checksum may take: it is read row by row
+MEMORY = 2**33  # bytes that reading a file may take: its rows are read one by one
+SECONDS, SLOWEST = 60, 10**6  # that it may take, and bytes a second beside that: damaged files can hold HDF5 for ever
 
 
 @dataclass(frozen=True)
@@ -79,17 +80,26 @@ def sha256_of(rows: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def read_card(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
+def read_card(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The card of a file, and its counts. Raises InputError where the file is damaged, or no script made it."""
+    return checked_card(json.loads(_read_apart("card.texts_of", path)), path)
+
+
+def texts_of(path: str) -> list[str]:
+    """The attributes of a file that are texts, as JSON. Called in a process of its own: a damaged file can crash HDF5."""
+    with h5py.File(path, "r") as file:
+        return [json.dumps({name: text for name, text in file.attrs.items() if isinstance(text, str)})]
+
+
+def _read_apart(function: str, path: Path) -> str:
+    """What a function of this module says of a file. Raises InputError where it cannot be read."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected one that a script of data_scripts made")
     try:
-        with open_hdf5(path) as file:
-            told = dict(file.attrs)
-        checked = checked_card(told, path)
-    except InputError:
-        raise
-    except Exception as error:  # h5py raises many kinds of a damaged file
-        raise InputError(f"{path}: cannot be read ({_first_line(error)}); remove it and make it again") from None
-    return checked
+        (line,) = apart(function, str(path), memory=MEMORY, seconds=SECONDS + path.stat().st_size // SLOWEST)
+    except Failed as error:
+        raise InputError(f"{path}: cannot be read ({error}); is it complete? Remove it and make it again") from None
+    return line
 
 
 def checked_card(told: Any, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -112,16 +122,12 @@ def checked_card(told: Any, path: Path) -> tuple[dict[str, Any], dict[str, Any]]
 def verify(path: Path) -> None:
     """Print that a file's content is what its card says. Raises InputError where it is not, or there is no card."""
     told, _ = read_card(path)
-    try:
-        (found,) = apart("card.found_sha256", str(path), memory=MEMORY)
-    except Failed as error:
-        raise InputError(f"{path}: cannot be read to its end ({error}); remove it and make it again") from None
-    compare(path, found, told["sha256"])
+    compare(path, _read_apart("card.found_sha256", path), told["sha256"])
 
 
 def found_sha256(path: str) -> list[str]:
-    """The checksum of a file's content. Called by `verify` in a process of its own: a damaged file can crash HDF5."""
-    with open_hdf5(path) as file:
+    """The checksum of a file's content. Called in a process of its own, as `texts_of`."""
+    with h5py.File(path, "r") as file:
         return [sha256_of(file)]
 
 
@@ -130,7 +136,3 @@ def compare(path: Path, found: str, expected: str) -> None:
     if found != expected:
         raise InputError(f"{path}: its content has sha256 {found}, its card says {expected}; remove it and make it again")
     print(f"{path}: as its card says, sha256 {found}")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n")[0] or type(error).__name__

@@ -76,6 +76,13 @@ def test_slices_go_from_feet_to_head_whatever_their_normal(script, tmp_path, acr
     assert read(tmp_path / "a.h5")["images"][:, 0, 0].tolist() == [3, 2, 1, 0]
 
 
+def test_patients_stay_together_whatever_their_series(script, tmp_path):
+    for k, (patient, series) in enumerate([("A", "1.3.1"), ("B", "1.3.2"), ("A", "1.3.3")]):
+        write(tmp_path / "in" / f"{k}.dcm", patient, k, SeriesInstanceUID=series)
+    script("dicom_folder", tmp_path / "in", "--out", tmp_path / "a.h5")
+    assert read(tmp_path / "a.h5")["patient"].tolist() == [b"A", b"A", b"B"]
+
+
 def test_values_beyond_sixteen_bits_are_cut_off(script, tmp_path):
     stored = np.full((16, 16), 1024)
     stored[0, :2] = 60_000, 1000
@@ -178,6 +185,8 @@ def test_patient_without_a_name_goes_by_study(script, tmp_path):
     script("dicom_folder", tmp_path / "bare", "--out", tmp_path / "b.h5")
     expected = [str(tmp_path / "bare" / name).encode() for name in ("one", "one", "two", "two")]
     assert read(tmp_path / "b.h5")["patient"].tolist() == expected
+    script("dicom_folder", tmp_path / "bare", "--out", tmp_path / "c.h5", "--every", 2)  # a folder counts as a series
+    assert read(tmp_path / "c.h5")["patient"].tolist() == expected[::2]
 
 
 @pytest.mark.parametrize("name", ["A\0B", "A\u2028B", "A\x0bB", "A\nB"])
