@@ -22,7 +22,9 @@ def full(tmp_path):
     """A disk of 1 MiB, where mounting is allowed, and a function that fills it."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = sys.platform == "linux" and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True)
+    mounted = sys.platform == "linux" and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True
+    )
     if not mounted or mounted.returncode:
         pytest.skip("no file system can be mounted here")
 
@@ -128,7 +130,7 @@ def test_a_sinogram_is_written_over_its_kind_and_beside_a_geometry_only(tmp_path
     sinogram.write_sinogram(path, X, TEXT)
     assert sinogram.check_output(str(path)) == path
     path.with_suffix(".yaml").write_text("seed: 0\nmodel:\n  _target_: ctrecon.models.unrolled.Unrolled\n")  # as a run's
-    with pytest.raises(InputError, match="config.yaml, where something else is"):
+    with pytest.raises(InputError, match=r"config\.yaml, where something else is"):
         sinogram.check_output(str(path))
 
 
