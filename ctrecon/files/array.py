@@ -42,7 +42,10 @@ def read_array(path: Path, name: str, index: int | None, check: Callable[[Shape]
             raise InputError(f"{path}: an array of shape {stored.shape}; expected two dimensions, or three with index=N")
         check(stored.shape[-2:])
         check_declared(stored.shape if stored.whole else stored.shape[-2:], stored.dtype, path)
-        return as_numbers(stored.read(index), path)
+        array = stored.read(index)
+        if array.shape != stored.shape[-2:]:
+            raise ValueError(f"{array.shape} instead of {stored.shape[-2:]} values")
+        return as_numbers(array, path)
 
 
 def chosen(index: int | None, size: int, path: Path | str) -> int:

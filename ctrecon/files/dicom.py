@@ -1,6 +1,7 @@
 """CT slices in DICOM files, one a file."""
 
 import io
+import mmap
 import zlib
 from pathlib import Path
 from typing import Any
@@ -74,13 +75,15 @@ def read_hu(path: Path) -> np.ndarray:
 
 
 def _read(path: Path, **options: Any) -> pydicom.Dataset:
-    with reading(path, KIND):
-        with path.open("rb") as file:
-            if file.read(132)[128:] == b"DICM":
-                meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag.group != 2)
-                if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-                    check_inflated(file.read(), MOST_BYTES, path, -zlib.MAX_WBITS)
-        return pydicom.dcmread(path, **options)
+    # Mapped into memory, so that an element that claims more bytes than there are gets no more.
+    with reading(path, KIND), path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content[128:132] == b"DICM":
+            content.seek(132)
+            meta = read_dataset(content, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag >> 16 != 2)
+            if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+                check_inflated(content.read(), MOST_BYTES, path, -zlib.MAX_WBITS)
+            content.seek(0)
+        return pydicom.dcmread(content, **options)
 
 
 def _number(file: pydicom.Dataset, name: str, default: int | float, path: Path) -> float:

@@ -42,6 +42,8 @@ class Stored:
 
 
 def _npy(path: Path, name: str, stack: ExitStack) -> Stored:
+    with path.open("rb") as file:
+        _check_version(file)
     array = np.lib.format.open_memmap(path, mode="r")
     return Stored(array.shape, array.dtype, lambda index: array if index is None else array[index])
 
@@ -54,9 +56,8 @@ def _npz(path: Path, name: str, stack: ExitStack) -> Stored:
     if members[name].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError("a compression that numpy does not write")
     with archive.open(members[name]) as member:
-        version = np.lib.format.read_magic(member)
-        header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        shape, _, dtype = header[version](member)
+        _check_version(member)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
 
     def read(index: int | None) -> np.ndarray:
         with archive.open(members[name]) as member:
@@ -64,6 +65,12 @@ def _npz(path: Path, name: str, stack: ExitStack) -> Stored:
         return array if index is None else array[index]
 
     return Stored(shape, dtype, read, whole=True)
+
+
+def _check_version(file: io.BufferedIOBase) -> None:
+    """Raises ValueError where a header may be longer than 64 KiB: it would be read whole."""
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("a numpy format for arrays of other things than numbers")
 
 
 def _mat(path: Path, name: str, stack: ExitStack) -> Stored:
