@@ -57,8 +57,8 @@ def describe(model: Model) -> str:
 
 def _page(geometry: Geometry, lines: dict[str, str]) -> str:
     width = max(map(len, lines))
-    told = "\n".join(f"{name:>{width}}: {value}" for name, value in lines.items())
-    return f"{as_text(geometry)}\n{LEGEND}\n\n{told}"
+    text = "\n".join(f"{name:>{width}}: {value}" for name, value in lines.items())
+    return f"{as_text(geometry)}\n{LEGEND}\n\n{text}"
 
 
 def _tried(model: Model) -> dict[str, str]:

@@ -8,6 +8,8 @@ Source: Weiler and Cesa, General E(2)-equivariant steerable CNNs, NeurIPS 2019.
 import sys
 import types
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -28,8 +30,17 @@ if _STUB not in sys.modules:
         name = ".".join(parts[:length])
         sys.modules.setdefault(name, types.ModuleType(name))
     sys.modules[_STUB].wigner_D_matrix = None
-with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", message=".*py3nj.*")
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """While this lasts, escnn and its disk cache say nothing: that py3nj is missing, that a slow disk takes long."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+with _silent():
     from escnn import gspaces
     from escnn import nn as enn
     from escnn.group import _numerical
@@ -86,6 +97,7 @@ class Cyclic(_Regular):
         InputError: A value does not fit.
     """
 
+    @_silent()
     def __init__(
         self, rotations: int, channels: int, kernel: int = 3, padding: str = "zeros", activation: Activation | None = None
     ) -> None:
@@ -95,6 +107,7 @@ class Cyclic(_Regular):
 class Dihedral(_Regular):
     """D_N: rotations by 360/N degrees and reflections; fields of 2N channels. Arguments as for Cyclic."""
 
+    @_silent()
     def __init__(
         self, rotations: int, channels: int, kernel: int = 3, padding: str = "zeros", activation: Activation | None = None
     ) -> None:
@@ -112,6 +125,7 @@ class EquivariantFilter(Convolution):
         padding: zeros or replicate.
     """
 
+    @_silent()
     def __init__(self, space, kinds: list, fields: tuple[int, int], kernel: int, padding: str) -> None:
         super().__init__(padding)
         self.space, self.kinds, self.fields = space, kinds, fields
@@ -130,6 +144,7 @@ class EquivariantFilter(Convolution):
     def shift(self) -> Float[Tensor, " O"]:
         return self.bias[:, None].expand(-1, self.basis.shape[1]).flatten()
 
+    @_silent()
     def reset_as_published(self) -> None:
         """escnn's default: generalised He for the filter, zero bias."""
         enn.init.generalized_he_init(self.weight.data, self._escnn(self.fields, self.basis.shape[-1]).basisexpansion, cache=True)

@@ -25,7 +25,7 @@ from ctrecon.fitting.progress import Progress, buffers, resume
 from ctrecon.fitting.validate import left_out_line, validate
 from ctrecon.machine.interrupt import STOPPED, listening
 from ctrecon.ode.block import Block
-from ctrecon.optimizer.average import Average
+from ctrecon.optimizer.moving_average import MovingAverage
 from ctrecon.runs.run import HISTORY, Run
 
 
@@ -57,7 +57,7 @@ def descend(
     """
     varying = _varying(model, fit)
     parameters = list(model.to(fabric.device).parameters())
-    descent, average = optimizer(model, fit.lr), Average(parameters, fit.average)
+    descent, average = optimizer(model, fit.lr), MovingAverage(parameters, fit.average)
     now = resume(run, model, descent, average)
     fabric.print(f"{run.path}: resuming at step {now.step} of {fit.steps}" if now.step else f"{run.path}: {fit.steps} steps")
     network, stepping = fabric.setup(model, descent)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ctrecon.optimizer.average import Average
+from ctrecon.optimizer.moving_average import MovingAverage
 from ctrecon.runs.run import WEIGHTS, Run
 
 
@@ -32,7 +32,7 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-def resume(run: Run, model: nn.Module, descent: torch.optim.Optimizer, average: Average) -> Progress:
+def resume(run: Run, model: nn.Module, descent: torch.optim.Optimizer, average: MovingAverage) -> Progress:
     """How far the run was, with model, optimiser and average as they were then; from the start where its best weights are gone."""
     state = run.load_state()
     if state is None:

@@ -8,9 +8,17 @@ from ctrecon.shapes import Sinogram
 
 
 def bytes_for_backward(model: nn.Module, y: Sinogram) -> int:
-    """Bytes that the model keeps of one sinogram for the backward pass, its parameters left out: what grows with depth and width.
+    """How many bytes the model keeps between forward and backward pass, without its parameters.
 
-    Counted, not watched, so that it is the same on every machine; what a device's libraries take for a moment comes on top.
+    The tensors that autograd saves are counted, each storage once. So the number is the same on every machine, and it grows with
+    depth, width and image size. What a device's libraries need for a moment is not in it.
+
+    Args:
+        model: Any model, in the mode (training or evaluation) that is to be counted.
+        y: Sinograms (B, 1, A, D); B = 1 gives the bytes of one training pair.
+
+    Returns:
+        Bytes.
     """
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     saved: dict[int, int] = {}

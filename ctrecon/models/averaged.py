@@ -16,13 +16,17 @@ from ctrecon.shapes import Features, Image
 
 
 class Averaged(Cell):
-    """x <- T(x - gradient), T = (1 - weight) I + weight N with N non-expansive.
+    """A cell that brings no two images further apart, so that repeating it converges: x <- T(x - gradient).
 
-    N(u) = u + L^T (blocks(v) - v) / ||L||^2 at v = L u + b, with the lift L, its exact transpose and non-expansive blocks. With
-    R = L / ||L|| and the isometry V u = (R u, (I - R^T R)^(1/2) u) it is V^T (blocks + I) V up to scaling and shift: non-expansive, and the
-    identity where the blocks are. T is averaged, and so is the gradient step of normalised least squares; then so is the iteration
-    of one such cell, which therefore converges to a fixed point wherever it has one, whatever was learned. With several cells each
-    step is non-expansive, no more is promised.
+    T = (1 - weight) I + weight N is what convex analysis calls an averaged operator: a mean of the identity I and a non-expansive map N
+    of images. (Means over turns, `averaged=true`, and moving averages of weights, `fit.average`, are other things.) Here
+    N(u) = u + L^T (blocks(v) - v) / ||L||^2 at v = L u + b, where u is an image (B, 1, H, W), v are features (B, C, H, W), L is the lift
+    and L^T its exact transpose, and the blocks are non-expansive.
+
+    N is non-expansive, because with R = L / ||L|| and the isometry V u = (R u, (I - R^T R)^(1/2) u) it is V^T (blocks + I) V up to scaling
+    and shift; where the blocks are the identity, so is N. The gradient step of normalised least squares is averaged too. So the
+    iteration of one such cell converges to a fixed point wherever it has one, whatever was learned. With several cells each step
+    is non-expansive, and no more is promised.
 
     Args:
         family, block, memory: As for every cell; memory has to be 0.

@@ -1,4 +1,4 @@
-"""A model made equivariant after training: the mean over turns."""
+"""A model made equivariant after training: the mean over the turns of the scan (averaged=true on the command line)."""
 
 import torch
 

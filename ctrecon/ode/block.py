@@ -1,4 +1,4 @@
-"""A block: flow along a field for a time, in a few steps."""
+"""A block is a layer of a network: it moves features along a vector field for some time, in a few steps of a method."""
 
 from collections.abc import Callable, Iterator
 from typing import ClassVar
@@ -14,18 +14,20 @@ from ctrecon.shapes import Features
 
 
 class Block(nn.Module):
-    """z(0) -> z(time) of z' = f(z), approximated in equal steps.
+    """Maps features z(0) to z(time), where z' = f(z), by equal steps of a numerical method.
 
     Args:
-        field: Makes f.
-        integrator: The method.
-        time: Length of the flow.
+        field: Makes a field f of fresh weights. It is called once, or once a step where fields are not shared.
+        integrator: The method that makes the steps, such as Euler's.
+        time: How long features flow, without a unit; one step has length h = time / steps.
         steps: Number of steps.
-        shared: One field for all steps; or each step its own, the weights a function of time that is constant in between.
+        shared: True: all steps use one field. False: each step has a field of its own, so that the weights are a function of time
+            which is constant during a step.
 
     Attributes:
-        nonexpansive: Whether it brings no two features further apart, on images of any size, while training too.
-        repeatable: Whether running it twice while training is the same as running it once.
+        nonexpansive: Whether any two features are at most as far apart after the block as before it. It has to hold for every
+            image size and for weights while they are trained.
+        repeatable: Whether a second forward pass on the same features gives the same result while training. Checkpointing needs it.
 
     Raises:
         InputError: No step, a negative time, or a method that does not fit the field.
@@ -51,7 +53,7 @@ class Block(nn.Module):
         self.prepare()
 
     def prepare(self) -> None:
-        """What a kind of block does beside. Raises InputError where its parts cannot keep its promise."""
+        """Called at the end of construction: a kind of block checks its parts and builds more. Raises InputError where they do not fit."""
 
     @property
     def field(self) -> VectorField:
@@ -59,12 +61,12 @@ class Block(nn.Module):
         return self.fields[0]
 
     def plan(self) -> list[Step]:
-        """The steps that are made: the field and the length of each."""
+        """The steps in their order: the field and the length h of each."""
         h = self.time / self.steps
         return [(self.fields[j % len(self.fields)], h) for j in range(self.steps)]
 
     def forward(self, z: Features) -> Features:
-        """z(time)."""
+        """The features z(time), (B, C, H, W), of features z(0) of the same shape."""
         state = self.integrator.flow(self.plan(), self.field.begin(z))
         return self.field.end(state)
 
@@ -96,7 +98,9 @@ class Block(nn.Module):
         )
 
     def roughness(self) -> Tensor:
-        """sum over steps of |theta_(j+1) - theta_j|^2 / h: how much the weights change over time. 0 where one field serves all.
+        """How much the weights change over time: the sum over steps j of |theta_(j+1) - theta_j|^2 / h, a scalar with gradients.
+
+        theta_j are the weights of the field of step j, h is the length of a step. Zero where one field serves all steps.
 
         Source: Ruthotto and Haber (2020), regularisation in time.
         """

@@ -3,11 +3,13 @@
 import math
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
 from conftest import experiment
 
+from ctrecon.conv import rotation
 from ctrecon.conv.convolution import PADDING
 from ctrecon.errors import InputError
 from ctrecon.models.initialisation import isotropic_
@@ -184,3 +186,22 @@ for family in (Cyclic(4, 16), Cyclic(8, 16), Dihedral(4, 16)):
     assert family.conv().filter().shape == (16, 16, 3, 3)
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
+def test_warnings_of_escnn_reach_nobody(monkeypatch):
+    """Its cache on disk warns where the disk is slow, while groups, bases and initial filters are made."""
+    for owner, name in ((rotation.gspaces, "rot2dOnR2"), (rotation.enn, "R2Conv")):
+        monkeypatch.setattr(owner, name, warning(getattr(owner, name)))
+    with pytest.warns(match="slow"):
+        rotation.gspaces.rot2dOnR2(4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rotation.Cyclic(4, channels=8).conv().reset_as_published()
+
+
+def warning(make):
+    def made(*args, **kwargs):
+        warnings.warn("the disk is slow", stacklevel=2)
+        return make(*args, **kwargs)
+
+    return made

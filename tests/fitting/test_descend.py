@@ -21,7 +21,7 @@ from ctrecon.fitting.fit import SCHEDULES, Fit
 from ctrecon.fitting.launch import train_run
 from ctrecon.machine.interrupt import STOPPED, listening
 from ctrecon.ode.block import Block
-from ctrecon.optimizer.average import Average
+from ctrecon.optimizer.moving_average import MovingAverage
 from ctrecon.runs.run import HISTORY, WEIGHTS, Run
 
 WORDS = ["experiment=smoke", "data.size=32"]
@@ -121,7 +121,7 @@ def test_two_processes_give_the_weights_of_one(tmp_path):
 def test_average_forgets_at_its_rate():
     """Equal steps of 1 from 0 on: the average lags by f / (1 - f) in the end, and by less at the start."""
     theta = torch.nn.Parameter(torch.zeros(1))
-    average = Average([theta], 0.9)
+    average = MovingAverage([theta], 0.9)
     for _ in range(400):
         theta.data += 1
         average.update()

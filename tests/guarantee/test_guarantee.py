@@ -184,8 +184,8 @@ def test_command_line_tells_and_ends_with_status_1(tmp_path, capsys, monkeypatch
     words = ["experiment=smoke", "geometry.pixels=16", "fit.steps=2", "fit.validate_every=2"]
     inside("train", *words, "field=hamiltonian", "integrator=leapfrog", cwd=tmp_path)
     inside("certify", "run=runs/smoke/0", cwd=tmp_path)
-    told = capsys.readouterr().out
-    assert "0 failed" in told and "reversibility" in told and (tmp_path / "runs/smoke/0" / CERTIFICATE).is_file()
+    printed = capsys.readouterr().out
+    assert "0 failed" in printed and "reversibility" in printed and (tmp_path / "runs/smoke/0" / CERTIFICATE).is_file()
     monkeypatch.setattr(Separable, "force", lambda self, q: -self.potential(q) + 0.01 * q.roll(1, 3).abs())
     monkeypatch.setattr(Leapfrog, "undo", lambda self, field, state, h: self.step(field, state, -0.9 * h))
     with pytest.raises(SystemExit) as ended:

@@ -195,7 +195,7 @@ def test_one_cell_may_serve_all_iterations():
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "says"),
     [
         (["model.memory=2", "block=nonexpansive", "field=gradient_flow"], "model.memory=0"),
         (["model.memory=0"], "block=nonexpansive"),
@@ -203,8 +203,8 @@ def test_one_cell_may_serve_all_iterations():
         (["model.memory=0", "block=nonexpansive", "field=gradient_flow", "cell.weight=1.0"], "between 0 and 1"),
     ],
 )
-def test_cells_that_may_expand_are_not_averaged(words, told):
-    with pytest.raises(InputError, match=told):
+def test_cells_that_may_expand_are_not_averaged(words, says):
+    with pytest.raises(InputError, match=says):
         experiment("cell=averaged", *words).model()
 
 

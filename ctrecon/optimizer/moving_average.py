@@ -1,4 +1,4 @@
-"""An average of the weights on the way."""
+"""An exponential moving average of the weights while they are trained."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,12 +7,14 @@ import torch
 from torch import Tensor, nn
 
 
-class Average:
-    """theta_bar <- f theta_bar + (1 - f) theta, with f growing from near zero to `forget` as the start is forgotten.
+class MovingAverage:
+    """A second set of weights that follows the trained ones: theta_bar <- f theta_bar + (1 - f) theta after each step.
+
+    The factor f of step k is min(forget, k / (k + 10)): small at first, so that the random start is soon gone from the average.
 
     Args:
-        parameters: theta.
-        forget: Largest f; 0: no average, theta_bar is theta.
+        parameters: theta, the weights that the optimiser moves.
+        forget: Largest f, in [0, 1); 0: no average, theta_bar is theta.
 
     Source: Polyak and Juditsky, SIAM J. Control Optim. 30 (1992) 838; the growing f is that of Tarvainen and Valpola,
     arXiv:1703.01780.
@@ -24,7 +26,7 @@ class Average:
 
     @torch.no_grad()
     def update(self) -> None:
-        """After a step of the optimiser."""
+        """Move the average, after a step of the optimiser."""
         self._steps += 1
         if self._mean:
             factor = min(self._forget, self._steps / (self._steps + 10))
@@ -32,7 +34,7 @@ class Average:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """While this lasts, the parameters are the average."""
+        """While this lasts, the parameters hold the average; afterwards they hold again what the optimiser made of them."""
         self._swap()
         try:
             yield
