@@ -139,8 +139,8 @@ def test_parts_cannot_be_replaced_by_options():
 
 
 def test_no_configuration_holds_an_operator_of_odl():
-    for node in ({}, {"operator": "x"}, {"operator": None}):
-        with pytest.raises(InputError, match="^geometry"):
+    for node in ({}, {"rays": "x", "space": "x"}, {"rays": None, "space": None}):
+        with pytest.raises(InputError, match="geometry"):
             make("geometry", {"_target_": "ctrecon.physics.odl_form.from_odl"} | node)
 
 
