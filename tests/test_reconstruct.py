@@ -66,7 +66,7 @@ def test_what_was_simulated_is_reconstructed(here, geometry):
     for turned in (np.rot90(x), np.rot90(x, 2), np.rot90(x, 3), x.T, x[::-1], x[:, ::-1]):
         assert np.linalg.norm(x - TRUTH) < 0.6 * np.linalg.norm(turned - TRUTH)
     for value, place in ((0.2, (slice(16, 22), slice(10, 18))), (0.3, (slice(10, 14), slice(17, 21)))):
-        assert x[place].mean() == pytest.approx(value, rel=0.05)
+        assert x[place].mean() == pytest.approx(value, rel=0.15 if geometry == "limited_120" else 0.03)
 
 
 def test_logarithms_are_the_same_measurement(here):
@@ -137,6 +137,13 @@ def test_a_run_reconstructs_with_its_weights_and_its_scan(here):
     np.testing.assert_allclose(image(here, "sinogram=y.npy", f"run={RUN}"), expected, rtol=1e-5, atol=1e-6)
     untrained = model_of(None, ["experiment=smoke", "conv=c4"])[1].eval()(torch.from_numpy(y)[None, None]).detach()[0, 0].numpy()
     assert np.abs(untrained - expected).max() > 1e-4
+
+
+def test_the_sinogram_itself_is_not_written_over(here, capsys):
+    scan(here, "y.npy", "geometry=tiny")
+    (here / "text.npy").write_text("precious")
+    for out in ("y.npy", "./y.npy", "text.npy"):
+        assert f"out={out}" in refused(here, capsys, "sinogram=y.npy", f"out={out}", "model=fbp")
 
 
 def refused(here: Path, capsys, *words: str) -> str:
