@@ -12,7 +12,7 @@ from ctrecon.config.options import options
 from ctrecon.config.words import Words
 from ctrecon.errors import InputError
 from ctrecon.files.image import check_output, write_image
-from ctrecon.files.sinogram import read_sinogram, told_geometry
+from ctrecon.files.sinogram import geometry_with, read_sinogram
 from ctrecon.machine.device import pick_device
 from ctrecon.models.fitting import Fitting
 from ctrecon.physics.geometry import Geometry
@@ -48,7 +48,7 @@ def reconstruct(
 
 def _experiment(sinogram: str, run: str | None, words: Words) -> Experiment:
     """The experiment of words or a run, of the geometry that comes with the sinogram unless another one was chosen."""
-    config, beside = config_of(run, words), told_geometry(sinogram)
+    config, beside = config_of(run, words), geometry_with(sinogram)
     if beside is None:
         return Experiment(config)
     where, text = beside

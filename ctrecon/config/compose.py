@@ -58,7 +58,8 @@ def amend(config: dict[str, Any], words: Iterable[str]) -> dict[str, Any]:
     Raises:
         InputError: As for `compose`.
     """
-    words, known, changed = Words(words), groups(), copy.deepcopy(config)
+    words, changed = Words(words), copy.deepcopy(config)
+    known = {group: members for group, members in groups().items() if group != "experiment"}  # which is for trainings
     _check_members(words, known)
     for word in words.parsed:
         if word.several:

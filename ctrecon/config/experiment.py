@@ -50,6 +50,8 @@ class Experiment:
         for name in EXPERIMENT:
             if config.get(name) is None:
                 raise InputError(f"the configuration has no {name}: expected that of an experiment, as ctrecon train writes")
+            if name != "seed" and not isinstance(config[name], dict):
+                raise InputError(f"{name}={str(config[name])[:80]}: expected options, with the class as _target_")
         check_kinds("", config, hints(Training))
         if geometry is not None:
             self.geometry = geometry

@@ -100,12 +100,13 @@ def writable(path: str, suffixes: tuple[str, ...], *inputs: str | Path | None) -
     suffix = suffix_of(where)
     if suffix not in suffixes:
         raise InputError(f"out={path}: expected a name ending in one of {' '.join(suffixes)}")
-    if where.is_dir():
+    there = where.resolve()  # missing/../name.npy is name.npy once the folder is made
+    if there.is_dir():
         raise InputError(f"out={path}: is a folder; expected a file name")
-    if where.exists():
-        if any(one and Path(one).exists() and where.samefile(one) for one in inputs):
+    if there.exists():
+        if any(one and Path(one).exists() and there.samefile(one) for one in inputs):
             raise InputError(f"out={path}: is the file that is read; expected another name, so that it is not lost")
-        if not where.is_file() or (where.stat().st_size and not _begins(where, *MAGIC[suffix])):
+        if not there.is_file() or (there.stat().st_size and not _begins(there, *MAGIC[suffix])):
             raise InputError(f"out={path}: a file is there that is no {suffix} file; remove it or choose another name")
     where.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix=".writing-", dir=where.parent):

@@ -58,12 +58,14 @@ def parse_yaml(text: str, where: str) -> Any:
         where: Where it stands, for messages.
 
     Raises:
-        InputError: It is no YAML, too large, nested too deeply, or has anchors, aliases or tags.
+        InputError: It is no YAML, too large, nested too deeply, or has anchors, aliases, tags or keys that are no words.
     """
     _check_size(len(text), where)
     try:
         _check_events(text, where)
-        return yaml.load(text, _Loader)
+        content = yaml.load(text, _Loader)
+        _check_keys(content, where)
+        return content
     except InputError:
         raise
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a number of thousands of digits
@@ -90,3 +92,11 @@ def _check_events(text: str, where: str) -> None:
             raise InputError(f"{where}: &{event.anchor} or *{event.anchor}: anchors and aliases are not read: write the values out")
         if getattr(event, "tag", None) is not None:
             raise InputError(f"{where}: {event.tag}: tags are not read: leave it out")
+
+
+def _check_keys(content: Any, where: str) -> None:
+    for key in content if isinstance(content, dict) else ():
+        if not isinstance(key, str):
+            raise InputError(f"{where}: {key}: expected a word before the colon")
+    for part in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+        _check_keys(part, where)

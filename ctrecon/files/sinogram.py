@@ -51,16 +51,18 @@ def read_sinogram(path: str, name: str, index: int | None, unit: str, geometry: 
     return y * UNITS[unit]
 
 
-def told_geometry(path: str) -> tuple[Path, str] | None:
+def geometry_with(path: str) -> tuple[Path, str] | None:
     """The geometry that comes with a sinogram file, as (where it stands, YAML text): a YAML beside it, or `geometry` in the file.
 
     Files of others use that key for prose: inside a file only a text with a `_target_` counts.
     """
     where = Path(path)
+    if not where.is_file():
+        return None  # reading the sinogram will tell
     beside = where.with_suffix(".yaml")
     if beside.is_file():
         return beside, _text(beside)
-    text = _text_inside(where) if where.is_file() else ""
+    text = _text_inside(where)
     return (where, text) if "_target_:" in text else None
 
 

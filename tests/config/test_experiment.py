@@ -8,7 +8,6 @@ from ctrecon.cli import VERBS
 from ctrecon.config.compose import amend, compose, identity
 from ctrecon.config.conf import CONF, groups
 from ctrecon.config.experiment import Experiment
-from ctrecon.config.make import make
 from ctrecon.config.options import options
 from ctrecon.errors import InputError
 from ctrecon.evaluate import evaluate_run
@@ -98,36 +97,6 @@ def test_words_amend_the_configuration_of_a_run():
     for wrong in ("noise=loud", "noise.photon=3"):
         with pytest.raises(InputError):
             amend(config, [wrong])
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "os.system",
-        "builtins.eval",
-        "ctrecon.runs.run.Path",
-        "ctrecon.cli.main",
-        "ctrecon.runs.environment.subprocess.run",
-        "ctrecon.physics.projector.np.save",
-        "ctrecon.physics.ray.torch",
-        "ctrecon.physics.geometry.replace",
-        "ctrecon.physicsx.Geometry",
-        "ctrecon.disk.cache.make_room",
-        "ctrecon.physics.noise.Gaussian",
-        "ctrecon.physics.geometry.axes",
-        "ctrecon.physics.geometry.Cone",
-        "",
-    ],
-)
-def test_only_own_classes_are_instantiated(target):
-    """A run folder's configuration travels: what it names must be defined in this package, not merely reachable through it."""
-    with pytest.raises(InputError, match="_target_"):
-        make("geometry", {"_target_": target})
-
-
-def test_unknown_argument_is_refused():
-    with pytest.raises(InputError, match="Gaussian"):
-        make("noise", {"_target_": "ctrecon.physics.noise.Gaussian", "volume": 11})
 
 
 def test_same_configuration_same_test_pairs():

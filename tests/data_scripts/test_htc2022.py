@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from ctrecon.errors import InputError
-from ctrecon.files.sinogram import read_sinogram, told_geometry
+from ctrecon.files.sinogram import geometry_with, read_sinogram
 from ctrecon.physics.fan import Fan
 from ctrecon.physics.fbp import FilteredBackProjection
 
@@ -92,7 +92,7 @@ def test_ctrecon_reads_the_file(script, tmp_path):
         "--out",
         tmp_path / "a.h5",
     )
-    _, text = told_geometry(str(tmp_path / "a.h5"))
+    _, text = geometry_with(str(tmp_path / "a.h5"))
     geometry = Fan(**{key: value for key, value in yaml.safe_load(text).items() if key != "_target_"})
     np.testing.assert_allclose(np.rad2deg(geometry.angles_rad[[0, -1]]), [123.5, 213.5])
     y = read_sinogram(str(tmp_path / "a.h5"), "sinogram", 0, "log", geometry)

@@ -29,9 +29,9 @@ def test_sinograms_are_read_back(tmp_path, suffix):
     beside = sinogram.write_sinogram(path, Y, GEOMETRY_TEXT)
     y = sinogram.read_sinogram(str(path), "sinogram", None, "metres", GEOMETRY)
     assert torch.equal(y[0, 0], torch.from_numpy(Y))
-    assert sinogram.told_geometry(str(path)) == (beside, GEOMETRY_TEXT)
+    assert sinogram.geometry_with(str(path)) == (beside, GEOMETRY_TEXT)
     beside.unlink()
-    inside = sinogram.told_geometry(str(path))
+    inside = sinogram.geometry_with(str(path))
     assert inside == ((path, GEOMETRY_TEXT) if suffix in (".npz", ".h5", ".mat") else None)
 
 

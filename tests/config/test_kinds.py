@@ -1,0 +1,235 @@
+"""Every option has a kind: a word of another kind ends in one line, and nothing else does."""
+
+from typing import Annotated, Literal
+
+import pytest
+from conftest import inside
+
+from ctrecon.cli import VERBS
+from ctrecon.config.compose import amend, compose, identity
+from ctrecon.config.conf import defaults, groups, member
+from ctrecon.config.kind import Count, Range, Seed, fits, in_words, takes_words
+from ctrecon.config.make import NOUNS, make
+from ctrecon.errors import InputError
+
+NEVER = ["[{a: 1}]", "{a: 1}", "''"]  # of no option
+WORD = [*NEVER, "[a]", "[1]", "[]"]
+NUMBER = [*NEVER, "abc", "true", "[1]", "nan", "inf", "-inf"]
+WHOLE = [*NUMBER, "2.5", "1e3", "99999999999999999999"]
+FLAG = [*NEVER, "abc", "1", "0", "[true]"]
+WORDS = [*NEVER, "[1]", "[a,1]", "[null]", "[[a]]", "[true]"]
+NUMBERS = [*NEVER, "abc", "1", "[a]", "[nan]", "[inf]", "[true]", "[[1]]", "[null]"]
+GIVEN = ["null"]  # not of an option that has to be given
+AT_LEAST_0 = ["-1"]
+OPTIONS = {  # what is wrong for each option, written down here again: the annotations are what is tested
+    "certify": {"run": WORD + GIVEN, "image": WHOLE + GIVEN, "out": WORD, "device": WORD + GIVEN},
+    "compare": {"runs": WORDS + GIVEN, "out": WORD + GIVEN},
+    "demo": {"out": WORD + GIVEN, "steps": WHOLE + GIVEN, "device": WORD + GIVEN},
+    "evaluate": {
+        "run": WORD + GIVEN,
+        "turns": NUMBERS + GIVEN,
+        "out": WORD,
+        "leaks": FLAG + GIVEN,
+        "averaged": FLAG + GIVEN,
+        "certificate": FLAG + GIVEN,
+        "device": WORD + GIVEN,
+    },
+    "reconstruct": {
+        "sinogram": WORD + GIVEN,
+        "out": WORD + GIVEN,
+        "run": WORD,
+        "dataset": WORD + GIVEN,
+        "index": WHOLE,
+        "unit": WORD + GIVEN,
+        "device": WORD + GIVEN,
+    },
+    "reproduce": {
+        "figure": WORD + GIVEN,
+        "profile": WORD + GIVEN,
+        "runs": WORD,
+        "out": WORD,
+        "contestants": [*WORDS, "plain"],
+        "sizes": [*NEVER, "5", "[2.5]", "[true]", "[null]"],
+        "turns": NUMBERS,
+        "seeds": [*NUMBERS, "[2.5]", "[-1]"],
+        "rates": NUMBERS,
+    },
+    "show": {"run": WORD, "out": WORD},
+    "simulate": {
+        "image": WORD + GIVEN,
+        "out": WORD + GIVEN,
+        "index": WHOLE,
+        "unit": WORD + GIVEN,
+        "seed": WHOLE + GIVEN + AT_LEAST_0,
+    },
+    "status": {"runs": WORDS + GIVEN},
+    "train": {
+        "name": WORD,
+        "seed": WHOLE + GIVEN + AT_LEAST_0,
+        "run_dir": WORD,
+        "device": WORD + GIVEN,
+        "devices": [*WHOLE, *GIVEN, "0"],
+        "nodes": [*WHOLE, *GIVEN, "0"],
+        "workers": WHOLE + GIVEN + AT_LEAST_0,
+        "compile": FLAG + GIVEN,
+        "tensorboard": FLAG + GIVEN,
+        "swept": [*WORDS, *GIVEN, "a"],
+    },
+}
+OTHERS = {verb: [f"{key}=x" for key, value in defaults(verb).items() if value == "???"] for verb in VERBS}  # what has to be given
+
+
+def test_every_option_of_every_verb_is_in_the_table():
+    assert {verb: set(options) for verb, options in OPTIONS.items()} == {
+        verb: set(defaults(verb)) - {"defaults", "hydra"} for verb in VERBS
+    }
+
+
+@pytest.mark.parametrize(("verb", "key"), [(verb, key) for verb in OPTIONS for key in OPTIONS[verb]])
+def test_an_option_of_another_kind_ends_in_one_line(verb, key, tmp_path, capsys):
+    for value in OPTIONS[verb][key]:
+        words = [word for word in OTHERS[verb] if not word.startswith(f"{key}=")]
+        with pytest.raises(SystemExit) as ended:
+            inside(verb, *words, f"{key}={value}", cwd=tmp_path)
+        error = capsys.readouterr().err
+        assert ended.value.code == 2 and error.startswith(f"ctrecon: {key}={value}: expected "), error
+        assert error.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"train"}))
+def test_options_have_one_value(verb, tmp_path, capsys):
+    for word, says in (("{}=a,b", "several values"), ("+{}=a", "KEY=VALUE"), ("{}", "KEY=VALUE"), ("~{}", "KEY=VALUE")):
+        with pytest.raises(SystemExit):
+            inside(verb, *OTHERS[verb], word.format(next(iter(defaults(verb)))), cwd=tmp_path)
+        error = capsys.readouterr().err
+        assert says in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("verb", ["demo", "status", "compare", "train", "show", "simulate"])
+def test_unknown_options_are_named(verb, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        inside(
+            verb,
+            *[word for word in OTHERS[verb] if not word.startswith("out=")],
+            "ouput=3",
+            *["out=x.npy"] * (verb == "simulate"),
+            cwd=tmp_path,
+        )
+    error = capsys.readouterr().err
+    assert ended.value.code == 2 and error.startswith("ctrecon: ouput: no such option") and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+CLASSES = {(group, *member(group, name)["_target_"].split(".")): name for group in NOUNS for name in groups()[group]}
+MEMBERS = [(group, name) for (group, *_), name in CLASSES.items()]  # one of each class
+NONE = ("train_size", "val_size", "test_size", "step_deg", "scan_views", "bins", "bin_m")  # null has a meaning
+
+
+@pytest.mark.parametrize(("group", "name"), MEMBERS, ids=map("=".join, MEMBERS))
+def test_an_option_of_a_group_of_another_kind_ends_in_one_line(group, name):
+    """By the kind of its default; one without a default may be of any kind but these."""
+    for key, default in member(group, name).items():
+        if key.startswith("_") or key == "views":
+            continue
+        kinds = {bool: FLAG, int: WHOLE, float: NUMBER, str: WORD, list: NUMBERS, type(None): NEVER[:2]}
+        for value in kinds[type(default)] + ([] if default is None or key in NONE else GIVEN):
+            with pytest.raises(InputError, match=rf"^{group}\.{key}=.*: expected ") as refused:
+                compose([f"{group}={name}", f"{group}.{key}={value}"])
+            assert "\n" not in str(refused.value)
+
+
+def test_views_are_a_number_a_list_or_a_slice():
+    for value in ("2.5", "true", "{a: 1}", "[a]", "[1.5]", "''"):
+        with pytest.raises(InputError, match=r"geometry\.views=.*expected a whole number, a word, a list of whole numbers or null"):
+            compose([f"geometry.views={value}"])
+    for value, read in (("7", 7), ("[1,2]", [1, 2]), ("0:181", "0:181"), ("null", None)):
+        assert compose([f"geometry.views={value}"])["geometry"]["views"] == read
+
+
+@pytest.mark.parametrize(
+    ("given", "read"), [("2024", "2024"), ("1e3", "1e3"), ("007", "007"), ("true", "true"), ("'5'", "5"), ("-1", "-1")]
+)
+def test_a_number_where_a_word_is_expected_is_a_word(given, read):
+    """As it was written: the folder 1e3 is not the folder 1000.0."""
+    assert compose([f"name={given}"])["name"] == read
+    assert compose(["data=slices", f"data.file={given}"])["data"]["file"] == read
+
+
+def test_numbers_stay_what_they_are():
+    """Where a whole number stands for a number, configurations keep it: they are compared."""
+    assert repr(compose(["fit.lr=1", "geometry.fov_m=2", "geometry.centre_m=[0,1.5]"])["fit"]["lr"]) == "1"
+    assert compose(["geometry.centre_m=[0,1.5]"])["geometry"]["centre_m"] == [0, 1.5]
+
+
+def test_words_of_a_run_are_checked_like_those_of_a_training():
+    config = identity(compose(["geometry=tiny"]))
+    for wrong in (
+        "fit.lr=fast",
+        "data.train_size=few",
+        "seed=-1",
+        "geometry.pixels=2.5",
+        "conv=c9",
+        "conv=null",
+        "experiment=smoke",
+        "fit._target_=x",
+    ):
+        with pytest.raises(InputError) as refused:
+            amend(config, [wrong])
+        assert "\n" not in str(refused.value)
+    with pytest.raises(InputError, match="several values"):
+        amend(config, ["seed=1,2"])
+    before = identity(compose(["geometry=tiny"]))
+    assert amend(config, ["geometry.pixels=8"])["geometry"]["pixels"] == 8 and config == before  # the argument is left alone
+
+
+def test_values_from_the_environment_are_read_and_checked(monkeypatch):
+    monkeypatch.setenv("CTRECON_TEST", "there")
+    assert compose(["data=slices", "data.file='${oc.env:CTRECON_TEST}/x.h5'"])["data"]["file"] == "there/x.h5"
+    for wrong in ("data.size=${oc.env:CTRECON_TEST}", "name=${oc.env:CTRECON_NOT}", "name=${name}", "name=${fit.nothing}"):
+        with pytest.raises(InputError) as refused:
+            compose([wrong])
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("hint", "good", "bad", "words"),
+    [
+        (int, [0, -3, 2**62], [True, 1.0, "1", None, 2**63, [1]], "a whole number"),
+        (float, [0, 1.5, -2], [True, "1", float("nan"), float("inf"), None], "a number"),
+        (str, ["a", "é"], ["", "  ", "a\0b", 1, None, ["a"]], "a word"),
+        (bool, [True, False], [0, 1, "true", None], "true or false"),
+        (int | None, [None, 1], ["", False], "a whole number or null"),
+        (int | float, [1, 1.5], [True, "a"], "a number"),
+        (Seed, [0, 5], [-1, True, 0.5], "a whole number of at least 0"),
+        (Count, [1], [0], "a whole number of at least 1"),
+        (Annotated[int, Range(0, 9)], [0, 9], [10, -1], "a whole number of at least 0 and at most 9"),
+        (Literal["a", "b"], ["a", "b"], ["c", 1, None], "a or b"),
+        (list[int], [[], [1, 2]], [[1, "a"], [1, True], 1, [[1]], "12"], "a list of whole numbers"),
+        (str | list[str], ["a", ["a", "b"]], [["a", 1], None], "a word or a list of words"),
+    ],
+)
+def test_kinds_in_values_and_in_words(hint, good, bad, words):
+    assert all(fits(value, hint) for value in good) and not any(fits(value, hint) for value in bad)
+    assert in_words(hint) == words
+
+
+def test_only_kinds_of_words_take_numbers_for_words():
+    assert takes_words(str) and takes_words(str | None) and takes_words(str | list[str])
+    assert not takes_words(int | str) and not takes_words(int) and not takes_words(bool | str)
+
+
+def test_values_of_files_are_checked_like_words():
+    """make checks what no word did: a geometry file, a run's configuration."""
+    for node in (
+        {"level": "loud"},
+        {"level": True},
+        {"level": float("nan")},
+        {"level": [1]},
+        {"level": None},
+        {"level": "???"},
+        {},
+    ):
+        with pytest.raises(InputError, match="noise"):
+            make("noise", {"_target_": "ctrecon.physics.noise.Gaussian"} | node)
+    with pytest.raises(InputError, match=r"conv\.channels=many: expected a whole number"):
+        make("conv", {"_target_": "ctrecon.conv.plain.Plain", "channels": "many"})
