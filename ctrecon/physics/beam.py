@@ -61,14 +61,14 @@ class Beam(NamedTuple):
         """
         along = self.step / np.sum(self.step**2, axis=1, keepdims=True)  # <p, along> counts bins
         if self.source is None:
-            return _sum(along, axis, like) - _column(_inner(self.middle, along), like), None
+            return _sum(along, axis, like).sub_(_column(_inner(self.middle, along), like)), None
         to_centre, to_detector = self.distances(centre)
-        # Turned pixels add up the same two numbers here, and only then the rest: their rounding is the same.
-        nearer = _column(_inner(-self.source, self.across) / to_centre, like)
-        depth = nearer + _sum(self.across / to_centre[:, None], axis, like)  # r / R
-        sideways = _sum(along, axis, like) - _column(_inner(self.source, along), like)
-        place = sideways / depth * _column(to_detector / to_centre, like)
-        return place - _column(_inner(self.middle - self.source, along), like), depth**-2
+        # Turned pixels add up the same two numbers here, and only then the rest: their rounding is the same. In place, it is faster.
+        depth = _sum(self.across / to_centre[:, None], axis, like)  # r / R
+        depth.add_(_column(_inner(-self.source, self.across) / to_centre, like))
+        place = _sum(along, axis, like).sub_(_column(_inner(self.source, along), like))
+        place.div_(depth).mul_(_column(to_detector / to_centre, like))
+        return place.sub_(_column(_inner(self.middle - self.source, along), like)), depth**-2
 
 
 def _inner(one: np.ndarray, other: np.ndarray) -> Float[np.ndarray, " V"]:

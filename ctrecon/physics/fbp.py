@@ -70,8 +70,8 @@ class FilteredBackProjection(nn.Module):
         for first in range(0, q.shape[1], step):
             place, weight = self.geometry.hits(slice(first, first + step), q)
             # Each view is a picture of one row for torch's interpolation, which is zero beside it; -1 and 1 are its outer bins.
-            along = place * (2 / (q.shape[2] - 1))
-            grid = torch.stack([along, torch.zeros_like(along)], dim=-1)
+            grid = place.new_zeros(*place.shape, 2)
+            torch.mul(place, 2 / (q.shape[2] - 1), out=grid[..., 0])
             values = grid_sample(q[:, first : first + step].transpose(0, 1)[:, :, None], grid, align_corners=True)
             out = out + (values if weight is None else values * weight[:, None]).sum(0)
         return out

@@ -219,9 +219,10 @@ def test_cuda_is_refused_where_there_is_none():
 @pytest.mark.parametrize("scan", SCANS.values(), ids=SCANS)
 def test_rays_for_cuda_are_those_for_the_cpu(scan):
     """The same lines in ASTRA's two frames: y grows along the rows in 3-D data and against them in 2-D data."""
-    from ctrecon.physics.astra_form import plane, stack
+    from ctrecon.physics.astra_form import plane, stack, stacks
 
-    slices = 1 if isinstance(scan, Fan) else 3
+    assert stacks(scan) != isinstance(scan, Fan)
+    slices = 3 if stacks(scan) else 1
     flat, solid = plane(scan)[1]["Vectors"].reshape(-1, 3, 2), stack(scan, slices)[1]["Vectors"].reshape(-1, 4, 3)
     np.testing.assert_allclose(solid[:, :3, :2], flat * [1, -1])
     assert (solid[:, :3, 2] == 0).all() and (solid[:, 3] == [0, 0, scan.pixel_m]).all()
