@@ -14,7 +14,7 @@ import torch
 import yaml
 from conftest import inside
 
-from ctrecon.config.words import CONF
+from ctrecon.config.conf import CONF
 from ctrecon.errors import InputError
 from ctrecon.measure.metrics import transpose_defect
 from ctrecon.physics.beam import Beam, across, axes
@@ -161,10 +161,12 @@ def test_what_simulate_writes_reconstruct_reads(name, tmp_path, capsys):
     words = [f"geometry.{key}={value}" for key, value in SCANS[name].items() if key in ("pixels", "fov_m", "views")]
     with pytest.MonkeyPatch.context() as patch:
         conf = tmp_path / "conf"
-        patch.setattr("ctrecon.config.words.CONF", shutil.copytree(CONF, conf))
-        (conf / "geometry" / "only_here.yaml").write_text(yaml.safe_dump(SCANS[name]))
-        inside("simulate", "image=x.npy", "geometry=only_here", *words, "noise=none", "unit=relative", "out=y.h5", cwd=tmp_path)
-        inside("show", "model=fbp", "geometry=only_here", cwd=tmp_path)
+        shutil.copytree(CONF, conf)
+        for module in ("conf", "compose"):
+            patch.setattr(f"ctrecon.config.{module}.CONF", conf)
+        (conf / "geometry" / f"new_{name}.yaml").write_text(yaml.safe_dump(SCANS[name]))
+        inside("simulate", "image=x.npy", f"geometry=new_{name}", *words, "noise=none", "unit=relative", "out=y.h5", cwd=tmp_path)
+        inside("show", "model=fbp", f"geometry=new_{name}", cwd=tmp_path)
     assert type(scan).__name__ in capsys.readouterr().out
     inside("reconstruct", "sinogram=y.h5", "out=again.npy", "model=fbp", cwd=tmp_path)
     again = np.load(tmp_path / "again.npy")
