@@ -91,7 +91,7 @@ def read_record(url: str) -> Record:
     Raises:
         InputError: It cannot be reached, its answer is no record, or one of its files is without size or checksum.
     """
-    content = b""
+    content = bytearray()
     try:
         with _asked(url, {}) as answer:
             for piece in answer.iter_content(PIECE):
