@@ -18,6 +18,7 @@ import tifffile
 
 from ctrecon.disk.hdf5 import dataset, numbers, open_hdf5
 from ctrecon.disk.reading import check_inflated
+from ctrecon.disk.table import one_line
 from ctrecon.errors import InputError
 from ctrecon.files.matlab import variable
 
@@ -52,7 +53,7 @@ def _npz(path: Path, name: str, stack: ExitStack) -> Stored:
     archive = stack.enter_context(zipfile.ZipFile(path))
     members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
     if name not in members:
-        raise InputError(f"{path}: no array {name!r}; it has {', '.join([*members][:20]) or 'none'}")
+        raise InputError(f"{path}: no array {name!r}; it has {', '.join(map(one_line, [*members][:20])) or 'none'}")
     if members[name].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError("a compression that numpy does not write")
     with archive.open(members[name]) as member:
