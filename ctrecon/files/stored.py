@@ -6,6 +6,7 @@ Each format has a function that opens a file and gives a `Stored`: shape and typ
 import io
 import lzma
 import math
+import mmap
 import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -96,6 +97,8 @@ def _tif(path: Path, name: str, stack: ExitStack) -> Stored:
 def _check_page(page: tifffile.TiffPage, path: Path) -> None:
     """Raises InputError where a compressed part of a page is larger than it says."""
     limit = max(page.nbytes, math.prod(page.chunks) * page.dtype.itemsize)
+    if any(place + size > path.stat().st_size for place, size in zip(page.dataoffsets, page.databytecounts, strict=True)):
+        raise ValueError("truncated")
     for place, size in zip(page.dataoffsets, page.databytecounts, strict=True):
         page.parent.filehandle.seek(place)
         packed = page.parent.filehandle.read(size)
@@ -110,7 +113,9 @@ def _check_page(page: tifffile.TiffPage, path: Path) -> None:
 
 
 def _png(path: Path, name: str, stack: ExitStack) -> Stored:
-    picture = stack.enter_context(PIL.Image.open(path, formats=("PNG",)))
+    file = stack.enter_context(path.open("rb"))
+    content = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))  # gives no more bytes than there are
+    picture = stack.enter_context(PIL.Image.open(content, formats=("PNG",)))
     if picture.mode not in ("L", "I", "I;16", "I;16B"):
         raise InputError(f"{path}: a picture of mode {picture.mode}; expected a grey one of 8 or 16 bits: colours have no unit")
     largest = np.float32(255 if picture.mode == "L" else 65535)
