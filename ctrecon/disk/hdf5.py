@@ -115,15 +115,15 @@ def attribute(file: h5py.File, name: str, of: h5py.Dataset | None = None) -> str
 
 def _datasets(file: h5py.File) -> list[str]:
     names: list[str] = []
-    file.visititems(lambda name, node: names.append(name) if isinstance(node, h5py.Dataset) else None)
+    file.visititems(lambda name, node: names.append(one_line(name)) if isinstance(node, h5py.Dataset) else None)
     return names
 
 
 def check_ours(path: Path, name: str) -> None:
     """Raises InputError where an HDF5 file is there that holds something else than the one array that would take its place."""
     if h5py.is_hdf5(path) and path.stat().st_size:
-        with open_hdf5(path) as file:
-            found = list(islice(file, 20))
+        with open_hdf5(path) as file, reading(path, KIND):
+            found = [one_line(one) for one in islice(file, 20)]
             if found != [name]:
                 raise InputError(f"out={path}: holds {', '.join(found)}, and would be lost; remove it or choose another name")
 

@@ -19,9 +19,11 @@ import numpy as np
 import scipy.io
 
 from ctrecon.disk.reading import MOST_TEXT, MOST_VALUES, check_declared
+from ctrecon.disk.table import one_line
 from ctrecon.errors import InputError
 
 HEADER = 128  # bytes at the beginning
+LONGEST = 63  # characters of a name in MATLAB
 MATRIX, COMPRESSED = 14, 15  # types of elements
 TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8", 16: "u1", 17: "u2", 18: "u4"}
 NUMBERS = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}  # classes of arrays
@@ -117,7 +119,7 @@ def _variable(path: Path, order: str, content: Callable[[int], bytes]) -> Variab
             return np.array(values.decode(ENCODING[stored] + ("-le" if order == "<" else "-be") * (stored in (4, 17, 18))))
         return np.frombuffer(values, order + TYPES[stored]).astype(dtype).reshape(shape, order="F")
 
-    return Variable(name.decode("latin-1"), shape, dtype, read)
+    return Variable(one_line(name.decode("latin-1"))[:LONGEST], shape, dtype, read)
 
 
 def _element(content: bytes, place: int, order: str) -> tuple[tuple[int, bytes], int]:

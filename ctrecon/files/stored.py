@@ -6,6 +6,7 @@ Each format has a function that opens a file and gives a `Stored`: shape and typ
 import io
 import lzma
 import math
+import mmap
 import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ import tifffile
 
 from ctrecon.disk.hdf5 import dataset, numbers, open_hdf5
 from ctrecon.disk.reading import check_inflated
+from ctrecon.disk.table import one_line
 from ctrecon.errors import InputError
 from ctrecon.files.matlab import variable
 
@@ -52,7 +54,7 @@ def _npz(path: Path, name: str, stack: ExitStack) -> Stored:
     archive = stack.enter_context(zipfile.ZipFile(path))
     members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
     if name not in members:
-        raise InputError(f"{path}: no array {name!r}; it has {', '.join([*members][:20]) or 'none'}")
+        raise InputError(f"{path}: no array {name!r}; it has {', '.join(map(one_line, [*members][:20])) or 'none'}")
     if members[name].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError("a compression that numpy does not write")
     with archive.open(members[name]) as member:
@@ -95,6 +97,8 @@ def _tif(path: Path, name: str, stack: ExitStack) -> Stored:
 def _check_page(page: tifffile.TiffPage, path: Path) -> None:
     """Raises InputError where a compressed part of a page is larger than it says."""
     limit = max(page.nbytes, math.prod(page.chunks) * page.dtype.itemsize)
+    if any(place + size > path.stat().st_size for place, size in zip(page.dataoffsets, page.databytecounts, strict=True)):
+        raise ValueError("truncated")
     for place, size in zip(page.dataoffsets, page.databytecounts, strict=True):
         page.parent.filehandle.seek(place)
         packed = page.parent.filehandle.read(size)
@@ -109,7 +113,9 @@ def _check_page(page: tifffile.TiffPage, path: Path) -> None:
 
 
 def _png(path: Path, name: str, stack: ExitStack) -> Stored:
-    picture = stack.enter_context(PIL.Image.open(path, formats=("PNG",)))
+    file = stack.enter_context(path.open("rb"))
+    content = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))  # gives no more bytes than there are
+    picture = stack.enter_context(PIL.Image.open(content, formats=("PNG",)))
     if picture.mode not in ("L", "I", "I;16", "I;16B"):
         raise InputError(f"{path}: a picture of mode {picture.mode}; expected a grey one of 8 or 16 bits: colours have no unit")
     largest = np.float32(255 if picture.mode == "L" else 65535)
