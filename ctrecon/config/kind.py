@@ -6,7 +6,6 @@ number, and write 90 as 90.0.
 """
 
 import inspect
-import math
 import re
 import types
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 LARGEST = 2**63 - 1  # whole number
+FLOAT32 = 3.4e38  # the largest number of the type that is computed in
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def hints(of: Any) -> dict[str, Any]:
 def fits(value: Any, hint: Any) -> bool:
     """Whether a value from a file or the command line is what an annotation says.
 
-    true and false are no numbers; a whole number is a number; every number is finite, every word has a letter.
+    true and false are no numbers; a whole number is a number; every number is one that float32 holds, every word has a letter.
 
     Example:
         >>> fits(1, float), fits(True, int), fits(float("nan"), float), fits([1, "a"], list[int]), fits(None, int | None)
@@ -56,7 +56,7 @@ def fits(value: Any, hint: Any) -> bool:
     if inspect.isclass(origin) and issubclass(origin, Sequence):
         return isinstance(value, list | tuple) and all(fits(item, parts[0]) for item in value)
     if hint is float:
-        return fits(value, int) or (type(value) is float and math.isfinite(value))
+        return type(value) in (int, float) and abs(value) <= FLOAT32  # which NaN is not
     if hint is int:
         return type(value) is int and abs(value) <= LARGEST
     if hint is str:

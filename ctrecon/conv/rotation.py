@@ -56,11 +56,6 @@ class _Regular(ConvFamily):
 
     def __init__(self, space, rotations: int, channels: int, kernel: int, padding: str, activation: Activation | None) -> None:
         super().__init__(activation)
-        order = space.fibergroup.order()
-        if channels < 1 or channels % order:
-            raise InputError(
-                f"conv.channels={channels}: expected a multiple of {order}, the number of channels of a field of {space.fibergroup.name}"
-            )
         self.space, self.width, self.rotations, self.kernel, self.padding = space, channels, rotations, odd_kernel(kernel), padding
 
     def layer(self, inputs: int | None, outputs: int | None) -> Convolution:
@@ -101,6 +96,7 @@ class Cyclic(_Regular):
     def __init__(
         self, rotations: int, channels: int, kernel: int = 3, padding: str = "zeros", activation: Activation | None = None
     ) -> None:
+        check_field(rotations, rotations, f"C{rotations}", channels)  # first: making a large group takes minutes
         super().__init__(gspaces.rot2dOnR2(rotations), rotations, channels, kernel, padding, activation)
 
 
@@ -111,7 +107,16 @@ class Dihedral(_Regular):
     def __init__(
         self, rotations: int, channels: int, kernel: int = 3, padding: str = "zeros", activation: Activation | None = None
     ) -> None:
+        check_field(rotations, 2 * rotations, f"D{rotations}", channels)
         super().__init__(gspaces.flipRot2dOnR2(rotations), rotations, channels, kernel, padding, activation)
+
+
+def check_field(rotations: int, order: int, name: str, channels: int) -> None:
+    """Raises InputError where so many channels are no fields of a group of that order and name."""
+    if rotations < 1:
+        raise InputError(f"conv.rotations={rotations}: expected at least 1")
+    if channels < 1 or channels % order:
+        raise InputError(f"conv.channels={channels}: expected a multiple of {order}, the number of channels of a field of {name}")
 
 
 class EquivariantFilter(Convolution):

@@ -42,6 +42,8 @@ def machine(device: str, devices: int = 1, nodes: int = 1, precision: str = "flo
         raise InputError(f"devices={devices}, nodes={nodes}: expected at least 1")
     if place.type == "cuda" and devices > torch.cuda.device_count():
         raise InputError(f"devices={devices}: this machine has {torch.cuda.device_count()} CUDA devices; ask for at most that")
+    if precision not in PRECISION:
+        raise InputError(f"fit.precision={precision}: expected one of {', '.join(PRECISION)}")
     if precision == "bf16-mixed" and place.type != "cuda":
         raise InputError(f"fit.precision={precision}: expected float32 on {place.type}; bf16-mixed needs device=cuda")
     several = devices * nodes > 1

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from ctrecon.conv.convolution import Convolution
 from ctrecon.ode.block import Block
+from ctrecon.optimizer.standard import check_factors
 
 
 class Stiefel(geoopt.optim.RiemannianAdam):
@@ -24,6 +25,7 @@ class Stiefel(geoopt.optim.RiemannianAdam):
     """
 
     def __init__(self, model: nn.Module, lr: float, beta1: float = 0.9, beta2: float = 0.999) -> None:
+        check_factors(beta1=beta1, beta2=beta2)
         blocks = [module for module in model.modules() if isinstance(module, Block)]
         layers = [module for block in blocks for module in block.modules() if isinstance(module, Convolution)]
         self.weights = [layer.weight for layer in layers]

@@ -14,7 +14,7 @@ from ctrecon.errors import InputError
 
 NEVER = ["[{a: 1}]", "{a: 1}", "''"]  # of no option
 WORD = [*NEVER, "[a]", "[1]", "[]"]
-NUMBER = [*NEVER, "abc", "true", "[1]", "nan", "inf", "-inf"]
+NUMBER = [*NEVER, "abc", "true", "[1]", "nan", "inf", "-inf", "1e300"]
 WHOLE = [*NUMBER, "2.5", "1e3", "99999999999999999999"]
 FLAG = [*NEVER, "abc", "1", "0", "[true]"]
 WORDS = [*NEVER, "[1]", "[a,1]", "[null]", "[[a]]", "[true]"]
@@ -195,7 +195,7 @@ def test_values_from_the_environment_are_read_and_checked(monkeypatch):
     ("hint", "good", "bad", "words"),
     [
         (int, [0, -3, 2**62], [True, 1.0, "1", None, 2**63, [1]], "a whole number"),
-        (float, [0, 1.5, -2], [True, "1", float("nan"), float("inf"), None], "a number"),
+        (float, [0, 1.5, -2, 3e38], [True, "1", float("nan"), float("inf"), -float("inf"), 1e39, 10**40, None], "a number"),
         (str, ["a", "é"], ["", "  ", "a\0b", 1, None, ["a"]], "a word"),
         (bool, [True, False], [0, 1, "true", None], "true or false"),
         (int | None, [None, 1], ["", False], "a whole number or null"),
