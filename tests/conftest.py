@@ -9,6 +9,10 @@ import os
 import sys
 from pathlib import Path
 
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):  # the processes that tests start would compile torch again, each for 8 seconds
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(Path(__file__).parents[1] / ".pytest_cache/bytecode")
+
 import h5py
 import numpy as np
 import pydicom

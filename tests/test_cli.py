@@ -1,6 +1,7 @@
-"""The command line, in real subprocesses, as a person meets it."""
+"""The command line as a person meets it: in real processes where the process is the point, in this one otherwise."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,23 +38,12 @@ def workplace(tmp_path_factory):
     write_slices(here / "slices.h5", [f"P{k}" for k in range(9)], splits, size=64)
     write_slices(here / "other.h5", [f"Q{k}" for k in range(5)], ["test"] * 5, size=32)
     write_dicom(here / "slice.dcm", np.random.default_rng(0).integers(0, 2000, (32, 32)))
-    out = ok(
-        "train",
-        "-m",
-        "conv=plain,c4",
-        "seed=0,1",
-        "name=s",
-        *TINY,
-        "data=slices",
-        "data.file=slices.h5",
-        "data.train_size=3",
-        cwd=here,
-    )
+    slices = ["data=slices", "data.file=slices.h5", "data.train_size=3"]
+    out = ok("train", "-m", "conv=plain,c4", "seed=0,1", "name=s", *TINY, *slices, cwd=here)
     assert out.count("done, best validation") == 4
-    ok("evaluate", "run=runs/s-plain/0", "turns=[0,90]", "certificate=false", cwd=here)
-    for name in ("s-plain/1", "s-c4/0", "s-c4/1"):
+    for name in ("s-plain/0", "s-plain/1", "s-c4/0", "s-c4/1"):
         inside("evaluate", f"run=runs/{name}", "turns=[0,90]", "certificate=false", cwd=here)
-    ok("simulate", "image=slice.dcm", "geometry=tiny", "noise=poisson_10k", "seed=0", "out=y.npy", cwd=here)
+    inside("simulate", "image=slice.dcm", "geometry=tiny", "noise=poisson_10k", "seed=0", "out=y.npy", cwd=here)
     return here
 
 
@@ -112,8 +102,9 @@ def test_equivariant_metrics_do_not_change_under_a_quarter_turn(workplace):
     assert np.abs(np.subtract(upright, turned)).max() < 1e-3
 
 
-def test_comparison_says_who_won(workplace):
-    out = ok("compare", "runs=[runs/s-plain,runs/s-c4]", "out=table", cwd=workplace)
+def test_comparison_says_who_won(workplace, capsys):
+    inside("compare", "runs=[runs/s-plain,runs/s-c4]", "out=table", cwd=workplace)
+    out = capsys.readouterr().out
     assert (
         "| s-plain | 2 " in out
         and "s-c4" in out
@@ -195,9 +186,10 @@ def test_a_classical_model_chooses_its_number(workplace, capsys):
     np.testing.assert_allclose(np.load(workplace / "tikhonov.npy"), np.load(workplace / "same.npy"), rtol=1e-3, atol=1e-5)
 
 
-def test_sweeps_are_asked_for(tmp_path):
-    refused = run("train", "conv=plain,c4", cwd=tmp_path)
-    assert refused.returncode == 2 and "train -m" in refused.stderr and not list(tmp_path.iterdir())
+def test_sweeps_are_asked_for(tmp_path, capsys):
+    with pytest.raises(SystemExit) as refused:
+        inside("train", "conv=plain,c4", cwd=tmp_path)
+    assert refused.value.code == 2 and "train -m" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 def spoiled(here: Path) -> None:
@@ -337,7 +329,11 @@ def test_full_disk_stops_training_until_there_is_space(workplace):
     assert (workplace / "runs/full/0/weights.safetensors").is_file()
 
 
-def test_closed_pipe_is_no_error(tmp_path):
-    command = f"{sys.executable} -W ignore -m ctrecon show geometry=tiny model=fbp | true"
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", ["--help", "train --help"])
+def test_closed_pipe_is_no_error(words, unbuffered, tmp_path):
+    """Whether the output is written at once or at the end."""
+    command = f"{sys.executable} -W ignore -m ctrecon {words} | true"
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.stderr == ""
