@@ -129,7 +129,7 @@ def test_runs_of_different_test_sets_are_not_compared(workplace, capsys):
 
 
 def test_reconstruction_by_run_and_by_fbp(workplace):
-    ok("reconstruct", "sinogram=y.npy", "run=runs/s-c4/0", "out=image.png", cwd=workplace)
+    inside("reconstruct", "sinogram=y.npy", "run=runs/s-c4/0", "out=image.png", cwd=workplace)
     inside("reconstruct", "sinogram=y.npy", "model=fbp", "geometry=tiny", "out=image.npy", cwd=workplace)
     inside("reconstruct", "sinogram=y.npy", "model=fbp", "out=beside.npy", cwd=workplace)  # the geometry lies beside the sinogram
     one, other = (np.load(workplace / name) for name in ("image.npy", "beside.npy"))
@@ -167,7 +167,7 @@ def test_a_classical_model_chooses_its_number(workplace, capsys):
     chosen = load_file(workplace / "runs/tikhonov/0/weights.safetensors")["number"].item()
     rows = list(csv.DictReader((workplace / "runs/tikhonov/0/history.csv").open()))
     best = max(rows, key=lambda row: float(row["psnr"]))
-    assert 5 < len(rows) < 20 and chosen == pytest.approx(float(best["loss"]), rel=1e-5)
+    assert 5 < len(rows) < 20 and chosen == pytest.approx(float(best["weight"]), rel=1e-5)
     assert abs(np.log10(chosen / 0.005)) > 0.02  # not what it started with
     capsys.readouterr()
     inside("train", *words, cwd=workplace)
@@ -253,15 +253,13 @@ BAD = {  # name: (words, what the line says)
         ["train", *TINY, "data=slices", "data.file=slices.h5", "data.train_size=5", "name=bad_out"],
         "has 4 images",
     ),
-    "bad turns": (["evaluate", "run=runs/s-c4/0", "turns=[up]"], "angles in degrees"),
+    "bad turns": (["evaluate", "run=runs/s-c4/0", "turns=[up]"], "expected a list of numbers"),
     "not evaluated": (["compare", "runs=[no_weights]", "out=bad_out"], "ctrecon evaluate"),
     "no permission": (["simulate", "image=slice.dcm", "geometry=tiny", "out=a_file/bad_out.npy"], "a_file"),
     "no device": (["evaluate", "run=runs/s-c4/0", "device=abacus"], "expected auto, cpu or cuda"),
-}
-UNTYPED = {  # the tests' own type checks would be faster to complain
     "views of no number": (
         ["simulate", "image=slice.dcm", "geometry=tiny", "geometry.views=1.5", "out=bad_out.npy"],
-        "a list of view numbers",
+        "whole number",
     ),
     "subset of no number": (
         ["train", *TINY, "data=slices", "data.file=slices.h5", "data.train_size=few", "name=bad_out"],
@@ -288,10 +286,9 @@ def snapshot(here: Path) -> dict[str, bytes]:
     return {str(p): p.read_bytes() for p in sorted(here.rglob("*")) if p.is_file() and p.name != ".lock"}
 
 
-@pytest.mark.parametrize("name", ["NaN", *UNTYPED])
-def test_bad_input_in_a_real_process(name, workplace):
+def test_bad_input_in_a_real_process(workplace):
     spoiled(workplace)
-    words, says = (BAD | UNTYPED)[name]
+    words, says = BAD["NaN"]
     done = run(*words, cwd=workplace)
     assert done.returncode == 2 and says in done.stderr and done.stderr.count("\n") == 1
 
@@ -315,10 +312,10 @@ def limited(command, cwd):
 
 
 def test_full_disk_loses_nothing(workplace):
-    (workplace / "kept.npy").write_text("precious")
+    np.save(workplace / "kept.npy", np.ones((2, 2)))
     done = limited("reconstruct sinogram=y.npy model=fbp geometry=tiny out=kept.npy", workplace)
     assert done.returncode == 2 and "space" in done.stderr and done.stderr.count("\n") == 1, done.stderr
-    assert (workplace / "kept.npy").read_text() == "precious" and not list(workplace.glob(".writing*"))
+    assert (np.load(workplace / "kept.npy") == 1).all() and not list(workplace.glob(".writing*"))
 
 
 def test_full_disk_stops_training_until_there_is_space(workplace):
