@@ -32,20 +32,21 @@ VERBS = ("demo", "show", "simulate", "train", "status", "evaluate", "certify", "
 def main() -> None:
     """The console script."""
     words = sys.argv[1:]
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(__doc__)
-        sys.exit(0 if words else 2)
-    verb, *words = words
-    if verb not in VERBS:
-        _fail(f"{verb}: no such verb; expected one of {', '.join(VERBS)}")
-    # OpenMP threads that spin while they wait cost half the speed where another program wants the cores (measured: a tenth when not).
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    _silence_libraries()
     with _errors_in_one_line():
+        if not words or words[0] in ("-h", "--help", "help"):
+            print(__doc__, flush=True)
+            sys.exit(0 if words else 2)
+        verb, *words = words
+        if verb not in VERBS:
+            _fail(f"{verb}: no such verb; expected one of {', '.join(VERBS)}")
+        # OpenMP threads that spin while they wait cost half the speed where another program wants the cores (measured: a tenth when not).
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        _silence_libraries()
         if {"-h", "--help"} & set(words):
             _help(verb)
         else:
             importlib.import_module(f"ctrecon.{verb}").main(words)
+        sys.stdout.flush()  # here, so that a closed pipe is met here and not after the end
 
 
 def _silence_libraries() -> None:

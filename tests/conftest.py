@@ -9,6 +9,11 @@ import os
 import sys
 from pathlib import Path
 
+os.environ["OMP_NUM_THREADS"] = "1"  # also of the processes that tests start
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):  # the processes that tests start would compile torch again, each for 8 seconds
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(Path(__file__).parents[1] / ".pytest_cache/bytecode")
+
 import h5py
 import numpy as np
 import pydicom
@@ -27,7 +32,6 @@ from ctrecon.models.initialisation import isotropic_
 from ctrecon.ode.field import VectorField
 
 torch.set_num_threads(1)
-os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 collect_ignore = ["mutation"]  # a tool with a dependency group of its own
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SMALL = ["conv.channels=16", "data.train_size=3", "data.val_size=2", "data.test_size=2"]

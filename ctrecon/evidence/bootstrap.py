@@ -65,4 +65,6 @@ def _by_patient(values: Values, patients: Sequence[str]) -> Float[np.ndarray, "r
 
 def _times_drawn(drawn: np.ndarray) -> np.ndarray:
     """(samples, n) how often each of n was drawn, from their numbers."""
-    return np.stack([np.bincount(row, minlength=drawn.shape[1]) for row in drawn]).astype(np.float64)
+    samples, n = drawn.shape
+    cells = drawn + n * np.arange(samples)[:, None]  # a row of counts for each sample
+    return np.bincount(cells.ravel(), minlength=samples * n).reshape(samples, n).astype(np.float64)

@@ -55,7 +55,7 @@ class Study:
         InputError: A contestant is unknown.
     """
 
-    def __init__(self, figure: str, plan: dict[str, Any], folder: Path, words: list[str]) -> None:
+    def __init__(self, figure: str, plan: dict[str, Any], folder: Path, words: Sequence[str]) -> None:
         profile, own, known = plan["profile"], plan.get("words", []), plan["known"]
         self.folder = folder / figure if own else folder  # trainings of the same name that no other figure has
         self.words = [*profile["words"], f"conv.channels={profile['width']}", *own, *words]

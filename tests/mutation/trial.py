@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-LIBRARIES = [
+LIBRARIES = (
     "numpy",
     "scipy.optimize",
     "scipy.ndimage",
@@ -22,8 +22,8 @@ LIBRARIES = [
     "lightning_fabric",
     "geoopt",
     "safetensors.torch",
-]
-LIBRARIES += ["h5py", "hydra", "pydicom", "skimage.metrics", "matplotlib.pyplot", "sympy", "joblib", "pytest"]
+)
+LIBRARIES += ("h5py", "hydra", "pydicom", "skimage.metrics", "matplotlib.pyplot", "sympy", "joblib", "pytest")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 PYTEST = ["-n", "0", "-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider"]
 MEMORY, FILE = 10 * 2**30, 2**30  # bytes that tests may take
@@ -34,6 +34,8 @@ SURVIVED, KILLED, TIMED_OUT = "survived", "killed", "timed out"
 def load_libraries() -> None:
     """Load what all tests need, once: forks have it then."""
     os.environ |= ONE_THREAD
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", "")  # compiled modules of the copy serve all trials
+    sys.dont_write_bytecode = False
     for name in LIBRARIES:
         importlib.import_module(name)
 
