@@ -42,7 +42,7 @@ def reproduce(
     sizes: list[int | str] | None,
     turns: list[int | float] | None,
     seeds: list[Seed] | None,
-    rates: list[float] | None,
+    rates: list[int | float] | None,
     words: Words,
 ) -> str:
     """Leave the figure, and the runs that it is drawn from.

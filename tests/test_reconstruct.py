@@ -188,7 +188,7 @@ def test_another_scan_than_that_beside_the_sinogram_is_refused_with_what_differs
         ("_target_: ctrecon.physics.parallel.Parallel\npixels: [1]\n", "geometry.pixels=[1]: expected a whole number"),
         ("_target_: ctrecon.physics.parallel.Parallel\npixels: 8\n", "missing a required argument"),
         ("_target_: &a ctrecon.physics.parallel.Parallel\nb: *a\n", "anchors"),
-        ("[" * 10_000, "levels"),
+        ("[" * 10_000, "level"),
         ("a: '", "not readable YAML"),
     ],
 )

@@ -91,5 +91,5 @@ def in_words(hint: Any) -> str:
     if origin is Literal:
         return " or ".join(parts)
     if inspect.isclass(origin) and issubclass(origin, Sequence):
-        return f"a list of {re.sub('number|word', lambda one: one[0] + 's', in_words(parts[0])).removeprefix('a ')}"
+        return f"a list of {re.sub('a (whole number|number|word)', lambda one: one[1] + 's', in_words(parts[0]))}"
     return _NAMES.get(hint, getattr(hint, "__name__", str(hint)))

@@ -95,7 +95,7 @@ def test_a_bomb_in_an_archive_is_not_unpacked(tmp_path):
                 for _ in range(64):
                     member.write(bytes(2**20))
     one_line(scanned, tmp_path / "y.npz", says="16384 views x 16384 bins")
-    assert sinogram.told_geometry(str(tmp_path / "y.npz")) is None
+    assert sinogram.geometry_with(str(tmp_path / "y.npz")) is None
     with zipfile.ZipFile(tmp_path / "other.npz", "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("sinogram.npy", bytes(2**20))
     one_line(scanned, tmp_path / "other.npz", says="compression")
@@ -203,7 +203,7 @@ def test_hostile_mat_files_neither_crash_nor_fill_memory(tmp_path):
     for name, content in bombs.items():
         (tmp_path / f"{name}.mat").write_bytes(matlab(content))
         one_line(scanned, tmp_path / f"{name}.mat")
-        sinogram.told_geometry(str(tmp_path / f"{name}.mat"))
+        sinogram.geometry_with(str(tmp_path / f"{name}.mat"))
     for cut in (0, 3, 127, 130, 140, 180, len(good) - 1):
         (tmp_path / "cut.mat").write_bytes(good[:cut])
         one_line(scanned, tmp_path / "cut.mat")
@@ -240,7 +240,7 @@ def test_a_damaged_sinogram_is_one_line_or_another_sinogram(tmp_path, suffix):
             for place in draw.integers(len(whole) if trial % 3 == 1 else min(200, len(whole)), size=1 + trial % 4):
                 content[place] = draw.integers(256)
         path.write_bytes(content)
-        for read in (scanned, lambda path: sinogram.told_geometry(str(path))):
+        for read in (scanned, lambda path: sinogram.geometry_with(str(path))):
             try:
                 read(path)
             except InputError as error:

@@ -69,6 +69,7 @@ def test_reconstruct_on_a_full_disk_ends_in_one_line_and_loses_nothing(tmp_path)
     """A process that may write 300 bytes a file: every format fails alike, and the process ends well."""
     script = """
 import contextlib, io, resource, sys
+sys.dont_write_bytecode = True  # a limit on files leaves torn ones
 from pathlib import Path
 from ctrecon.cli import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
