@@ -148,7 +148,7 @@ def read_data(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     for name, value in numbers.items():
         if not np.isfinite(value).all() or (name in NUMBERS and not (value.size == 1 and value[0] > 0)):
             expected = "one positive number of millimetres" if name in NUMBERS else "finite numbers"
-            raise InputError(f"{path}: {name} is {str(value)[:50]}; expected {expected}")
+            raise InputError(f"{path}: {name} is {str(value.tolist())[:50]}; expected {expected}")
     return data["sinogram"].astype(np.float64), numbers
 
 

@@ -232,7 +232,7 @@ def test_bad_folders_are_refused(refused, tmp_path):
     assert "1 unreadable pixels" in refused("dicom_folder", tmp_path / "cut", "--out", out, leaves_no=out)
     with pytest.warns(UserWarning, match="nan"):
         write(tmp_path / "nan" / "a.dcm", RescaleSlope="nan")
-    assert "rejected: 1 " in refused("dicom_folder", tmp_path / "nan", "--out", out, leaves_no=out)
+    assert "rejected: 1 unreadable pixels" in refused("dicom_folder", tmp_path / "nan", "--out", out, leaves_no=out)
 
 
 def test_runs_as_a_program(program, folder, tmp_path):

@@ -130,7 +130,7 @@ def test_bad_files_are_refused(refused, tmp_path):
     nan = write_old(tmp_path / "nan.mat", sinogram=np.full((721, 560), np.nan))
     assert "NaN" in refused("htc2022", nan, "--out", out, leaves_no=out)
     hostile = write_old(tmp_path / "hostile.mat", parameters=data()["parameters"] | HOSTILE[0])
-    assert "effectivePixelSizePost is [" in refused("htc2022", hostile, "--out", out, leaves_no=out)
+    assert "effectivePixelSizePost is [0.0]" in refused("htc2022", hostile, "--out", out, leaves_no=out)
     uneven = write_old(tmp_path / "uneven.mat", sinogram=np.ones((720, 560)))
     assert "720" in refused("htc2022", uneven, "--out", out, leaves_no=out)
 

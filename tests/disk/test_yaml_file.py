@@ -11,9 +11,9 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(f"a{k}: &a{k} [{', '.jo
 WRONG = {
     "anchors that multiply": (BOMB, "anchors"),
     "an anchor alone": ("a: &b 1", "anchors"),
-    "lists in lists": ("[" * 100_000, "level"),
-    "mappings in mappings": ("{a: " * 100_000, "level"),
-    "closed lists in lists": ("[" * (DEEPEST + 1) + "]" * (DEEPEST + 1), "level"),
+    "lists in lists": ("[" * 100_000, "levels|nesting depth"),
+    "mappings in mappings": ("{a: " * 100_000, "levels|nesting depth"),
+    "closed lists in lists": ("[" * (DEEPEST + 1) + "]" * (DEEPEST + 1), "levels"),
     "many values": ("[" + "1," * (MOST + 1) + "]", "values"),
     "a number of many digits": ("a: " + "1" * 10_000, "not readable"),
     "a tag": ("a: !!python/object/apply:os.system [ls]", "tags"),
