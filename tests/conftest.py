@@ -30,10 +30,13 @@ from ctrecon.conv.convolution import Convolution
 from ctrecon.conv.family import ConvFamily
 from ctrecon.models.initialisation import isotropic_
 from ctrecon.ode.field import VectorField
+from ctrecon.ode.separable import Separable
+from ctrecon.ode.splitting import Splitting
 
 torch.set_num_threads(1)
 collect_ignore = ["mutation"]  # a tool with a dependency group of its own
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+LONG = ("test_cli", "test_notebooks", "test_readme", "test_reproduce")
 SMALL = ["conv.channels=16", "data.train_size=3", "data.val_size=2", "data.test_size=2"]
 
 
@@ -66,6 +69,21 @@ def state_of(family: ConvFamily, f: VectorField, batch: int = 1, size: int = 8) 
     """A random state of a field."""
     z = f.begin(torch.randn(batch, family.width, size, size))
     return z + 0.1 * torch.randn_like(z)
+
+
+@functools.cache
+def fits(integrator: str, field: str) -> bool:
+    """Whether an integrator's steps are made for a field: splittings ask for two parts, all others for nothing."""
+    return not isinstance(_member("integrator", integrator), Splitting) or isinstance(field_of(field, "c4")[1], Separable)
+
+
+def _member(group: str, name: str):
+    return make(group, experiment(f"{group}={name}").config[group])
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take longest come first, so that the two processes end together."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 def pytest_generate_tests(metafunc):

@@ -114,6 +114,18 @@ def test_the_baseline_needs_its_own_size(comparison):
         assert needed(comparison, one, "0").size == pytest.approx(one.size)
 
 
+def test_as_good_as_the_baseline_at_a_size_needs_that_size():
+    """Without noise all is exact, at the smallest and the largest size too."""
+    levels = {5: 27.0, 10: 28.0, 40: 30.0}
+    curve = [contestant("plain", size, level, seeds=1, spread=0.0) for size, level in levels.items()]
+    for size, level in levels.items():
+        one = contestant("c4", size, level, seeds=1, spread=0.0)
+        found = needed(Comparison([*curve, one]), one, "0")
+        assert (found.size, found.low, found.high) == pytest.approx((size, size, size)) and found.tried == (5, 40)
+    between = contestant("c4", 5, 29.0, seeds=1, spread=0.0)  # half way from 10 to 40 in the logarithm
+    assert needed(Comparison([*curve, between]), between, "0").size == pytest.approx(20)
+
+
 def test_more_images_do_not_harm():
     """A baseline that falls back at a size is taken at its best before."""
     fallen = [contestant("plain", size, level, spread=0.0) for size, level in ((5, 27.0), (10, 29.0), (20, 28.0), (40, 30.0))]

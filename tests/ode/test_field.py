@@ -29,8 +29,11 @@ def test_keeps_shape_and_has_gradients(field, conv):
 
 def test_turns_with_its_features(field, conv):
     family, f = field_of(field, conv)
-    if family.rotations % 4 == 0:
-        z = state_of(family, f, size=7)
+    z = state_of(family, f, size=7)
+    if family.rotations % 4:
+        with pytest.raises(InputError, match="no quarter turn"):
+            turned(family, z)
+    else:
         torch.testing.assert_close(f(turned(family, z)), turned(family, f(z)), rtol=0, atol=2e-5)
 
 
@@ -60,6 +63,7 @@ def test_gradient_flow_descends_its_potential(conv, activation):
 def test_energy_has_the_field_as_its_symplectic_gradient(field, features, activation):
     family, f = field_of(field, features, f"activation={activation}")
     if not isinstance(f, Separable):
+        assert not hasattr(f, "energy")  # it promises none
         return
     z = state_of(family, f, size=6).double()
     d = torch.randn_like(z)
