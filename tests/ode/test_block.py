@@ -85,8 +85,8 @@ def test_reversible_gradient_is_autograds(method, kind, shared):
         assert (recomputed - kept).norm() <= 1e-5 * kept.norm()
 
 
-PEAK = """
-import sys, torch
+PEAKS = """
+import os, sys, torch
 from functools import partial
 from ctrecon.conv.plain import Plain
 from ctrecon.ode.reversible import Reversible
@@ -94,26 +94,25 @@ from ctrecon.ode.block import Block
 from ctrecon.ode.hamiltonian import Hamiltonian
 from ctrecon.ode.splitting import Leapfrog
 torch.set_num_threads(1)
-kind, steps = (Reversible if sys.argv[1] == "reversible" else Block), int(sys.argv[2])
-block = kind(partial(Hamiltonian, Plain(channels=16)), Leapfrog(), time=0.5, steps=steps)
-run = lambda n: block(torch.randn(1, 16, n, n, requires_grad=True)).square().sum().backward()
 peak = lambda: int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
-run(8)  # what torch takes for itself at the first use
-before = peak()
-run(160)
-print(peak() - before)
+for kind, steps in ((Reversible, 8), (Reversible, 64), (Block, 64)):
+    if not os.fork():  # a process of its own for each, whose peak starts at what it has
+        block = kind(partial(Hamiltonian, Plain(channels=16)), Leapfrog(), time=0.5, steps=steps)
+        run = lambda n: block(torch.randn(1, 16, n, n, requires_grad=True)).square().sum().backward()
+        run(8)  # what torch takes for itself at the first use
+        before = peak()
+        run(160)
+        print(peak() - before, flush=True)
+        os._exit(0)
+    os.wait()
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the memory from /proc")
 def test_reversible_memory_is_flat_in_depth():
     """Peak memory at 64 steps at most 1.3 times that at 8; an ordinary block's grows."""
-    peak = lambda kind, steps: int(  # noqa: E731
-        subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", PEAK, kind, str(steps)], check=True, capture_output=True, text=True
-        ).stdout
-    )
-    few, many, ordinary = peak("reversible", 8), peak("reversible", 64), peak("ordinary", 64)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", PEAKS], check=True, capture_output=True, text=True)
+    few, many, ordinary = map(int, done.stdout.split())
     assert many <= 1.3 * few and ordinary > 3 * many, (few, many, ordinary)
 
 
