@@ -25,8 +25,8 @@ def sinogram_store(source: dict[str, Any], split: str, number: int, geometry: Ge
     views, bins = geometry.shape
     if 4 * (1 + views * bins) * number > limit():
         return None
-    told = json.dumps([VERSION, source, _fingerprint(source.get("file")), split, repr(geometry), projector], default=str)
-    path = entry(f"sinograms_{split}_{views}x{bins}", told.encode(), ROWS)
+    described = json.dumps([VERSION, source, _fingerprint(source.get("file")), split, repr(geometry), projector], default=str)
+    path = entry(f"sinograms_{split}_{views}x{bins}", described.encode(), ROWS)
     with suppress(OSError):
         if path.is_file():
             path.touch()  # used just now
