@@ -53,6 +53,7 @@ class Experiment:
             if name != "seed" and not isinstance(config[name], dict):
                 raise InputError(f"{name}={str(config[name])[:80]}: expected options, with the class as _target_")
         check_kinds("", config, hints(Training))
+        check_kinds("data", {"seed": "???", "noise": "???"} | config["data"], hints(Images))
         if geometry is not None:
             self.geometry = geometry
 
@@ -99,8 +100,6 @@ class Experiment:
     @cached_property
     def _images(self) -> dict[str, Any]:
         """Which images are used, and the seed of their noise."""
-        target("data", self.config["data"])
-        check_kinds("data", self.config["data"], hints(Images))
         return {key: value for key, value in self.config["data"].items() if key in hints(Images)}
 
     def pairs(self, split: str) -> Pairs:
