@@ -1,8 +1,11 @@
 """How runs are: read from their folders."""
 
+from pathlib import Path
+
 from ctrecon.config.options import options
 from ctrecon.errors import InputError
 from ctrecon.runs.listing import found, table
+from ctrecon.runs.run import Run
 
 
 def main(words: list[str]) -> None:
@@ -13,7 +16,14 @@ def main(words: list[str]) -> None:
 def status(runs: str | list[str]) -> str:
     """A table of the runs in folders such as runs/NAME, runs/NAME/SEED or runs/*. Raises InputError where there is none."""
     patterns = [runs] if isinstance(runs, str) else runs
-    there = [run for pattern in patterns for run in found(pattern)]
+    there = [run for pattern in patterns for run in _found(pattern)]
     if not there:
         raise InputError(f"runs={','.join(patterns)}: no run there; expected folders such as runs/NAME, runs/NAME/SEED or runs/*")
     return table(there)
+
+
+def _found(pattern: str) -> list[Run]:
+    try:
+        return found(str(Path.cwd()) if Path(pattern) == Path() else pattern)
+    except ValueError as error:  # such as runs/a** or /
+        raise InputError(f"runs={pattern}: {error}; expected folders such as runs/NAME or runs/*") from None
