@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from ctrecon.config.compose import composed
+from ctrecon.config.conf import defaults
 from ctrecon.config.make import target
 from ctrecon.config.words import Words
 from ctrecon.errors import InputError
@@ -38,7 +39,7 @@ def _kind(model: dict[str, Any], choices: dict[str, str | None]) -> str:
     """What tells models apart: what learns is called by its features, after its architecture where that is not the default one."""
     if target("model", model).fitting is not Fitting.WEIGHTS:
         return choices["model"]
-    default = composed(Words([]))[1]["model"]
+    default = next(entry["model"] for entry in defaults("train")["defaults"] if "model" in entry)
     return choices["conv"] if choices["model"] == default else f"{choices['model']}-{choices['conv']}"
 
 
