@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import inside, write_dicom, write_slices
 
+from ctrecon import demo
 from ctrecon.cli import VERBS
 from ctrecon.config.conf import groups
 
@@ -26,12 +27,14 @@ SMALL = {
     ],
     "train": ["geometry.pixels=32", "geometry.views=16", "conv.channels=8", "model.iterations=2", "fit.steps=2"],
     "simulate": ["geometry.pixels=32", "geometry.views=16"],
+    "show": ["geometry.pixels=32", "geometry.views=72"],
 }
 SMALL_FBP = ["geometry.pixels=32", "geometry.views=16"]
 
 
-def test_commands_run(tmp_path):
+def test_commands_run(tmp_path, monkeypatch):
     """In the README's order, in one folder, with files of the kind that it names."""
+    monkeypatch.setattr(demo, "WORDS", [*demo.WORDS, "data.train_size=4", "data.val_size=1", "data.test_size=3"])
     patients = [f"P{k}" for k in range(30)]
     write_slices(tmp_path / "slices.h5", patients, ["train"] * 22 + ["val"] * 3 + ["test"] * 5, size=32)
     write_dicom(tmp_path / "slice.dcm", np.random.default_rng(0).integers(0, 2000, (32, 32)))
