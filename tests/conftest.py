@@ -26,12 +26,14 @@ from ctrecon.config.compose import amend, compose
 from ctrecon.config.conf import groups
 from ctrecon.config.experiment import Experiment
 from ctrecon.config.make import make
+from ctrecon.config.words import Words
 from ctrecon.conv.convolution import Convolution
 from ctrecon.conv.family import ConvFamily
 from ctrecon.models.initialisation import isotropic_
 from ctrecon.ode.field import VectorField
 from ctrecon.ode.separable import Separable
 from ctrecon.ode.splitting import Splitting
+from ctrecon.physics.ray import RayTransform
 
 torch.set_num_threads(1)
 collect_ignore = ["mutation"]  # a tool with a dependency group of its own
@@ -44,13 +46,16 @@ def experiment(*words: str) -> Experiment:
     """An experiment of a few seconds; words come last and win."""
     classical = any(word.startswith("model=") for word in words)
     few = ["model.iterations=20"] if "model=tv" in words else [] if classical else ["model.iterations=2"]
-    return Experiment(amend(copy.deepcopy(_default()), ["geometry=tiny", *SMALL, *few, *words]))
+    config, small = _default()
+    chosen = Words([*few, *words])
+    chosen.parsed = small.parsed + chosen.parsed
+    return Experiment(amend(copy.deepcopy(config), chosen))
 
 
 @functools.cache
-def _default() -> dict:
+def _default() -> tuple[dict, Words]:
     """Composing takes longer than most tests."""
-    return compose([])
+    return compose([]), Words(["geometry=tiny", *SMALL])
 
 
 def field_of(field: str, conv: str, *words: str) -> tuple[ConvFamily, VectorField]:
@@ -98,6 +103,22 @@ def _own_cache(tmp_path_factory):
     """Matrices are kept for the session, not in the user's folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CTRECON_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _norms_once():
+    """The norm of a ray transform takes a hundred products: it is computed once for each scan."""
+    known, compute = {}, RayTransform.norm.func
+
+    def norm(A):
+        key = repr(A.geometry), type(A.projector), A.projector.place.dtype
+        if key not in known:
+            known[key] = compute(A)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RayTransform.norm, "func", norm)
         yield
 
 

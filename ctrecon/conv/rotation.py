@@ -5,6 +5,7 @@ and layers share no state, as escnn's do (moving one to another device or type w
 Source: Weiler and Cesa, General E(2)-equivariant steerable CNNs, NeurIPS 2019.
 """
 
+import functools
 import sys
 import types
 import warnings
@@ -43,7 +44,7 @@ def _silent() -> Iterator[None]:
 with _silent():
     from escnn import gspaces
     from escnn import nn as enn
-    from escnn.group import _numerical
+    from escnn.group import Representation, _numerical
 
 # escnn hands numpy.matrix to scipy, which refuses it once ODL has switched scipy's array API on. Only the first construction of a
 # group on a machine gets there: escnn keeps the results on disk.
@@ -134,11 +135,8 @@ class EquivariantFilter(Convolution):
     def __init__(self, space, kinds: list, fields: tuple[int, int], kernel: int, padding: str) -> None:
         super().__init__(padding)
         self.space, self.kinds, self.fields = space, kinds, fields
-        expansion = self._escnn((1, 1), kernel).basisexpansion
-        units = torch.eye(expansion.dimension())
-        basis = torch.stack([expansion(unit) for unit in units]).unflatten(-1, (kernel, kernel))  # (d, o, i, k, k)
-        self.register_buffer("basis", basis.clone(), persistent=False)
-        self.weight = nn.Parameter(torch.zeros(fields[0] * fields[1] * len(units)))
+        self.register_buffer("basis", _basis(space, *kinds, kernel).clone(), persistent=False)
+        self.weight = nn.Parameter(torch.zeros(fields[0] * fields[1] * len(self.basis)))
         self.bias = nn.Parameter(torch.zeros(fields[1]))
 
     def expand(self, weight: Float[Tensor, " n"]) -> Filter:
@@ -152,9 +150,22 @@ class EquivariantFilter(Convolution):
     @_silent()
     def reset_as_published(self) -> None:
         """escnn's default: generalised He for the filter, zero bias."""
-        enn.init.generalized_he_init(self.weight.data, self._escnn(self.fields, self.basis.shape[-1]).basisexpansion, cache=True)
+        expansion = _expansion(self.space, *self.kinds, *self.fields, self.basis.shape[-1])
+        enn.init.generalized_he_init(self.weight.data, expansion, cache=True)
         nn.init.zeros_(self.bias)
 
-    def _escnn(self, fields: tuple[int, int], kernel: int) -> enn.R2Conv:
-        kinds = [enn.FieldType(self.space, n * [kind]) for n, kind in zip(fields, self.kinds, strict=True)]
-        return enn.R2Conv(*kinds, kernel, bias=False, initialize=False)
+
+@functools.cache
+def _basis(space: gspaces.GSpace, before: Representation, after: Representation, kernel: int) -> Float[Tensor, "d o i k k"]:
+    """Filters that span all equivariant ones from a field of one kind to a field of another. Layers of a model share few kinds."""
+    expansion = _expansion(space, before, after, 1, 1, kernel)
+    units = torch.eye(expansion.dimension())
+    return torch.stack([expansion(unit) for unit in units]).unflatten(-1, (kernel, kernel))
+
+
+def _expansion(
+    space: gspaces.GSpace, before: Representation, after: Representation, inputs: int, outputs: int, kernel: int
+) -> nn.Module:
+    """escnn's map from weights to filters, between so many fields of two kinds."""
+    kinds = enn.FieldType(space, inputs * [before]), enn.FieldType(space, outputs * [after])
+    return enn.R2Conv(*kinds, kernel, bias=False, initialize=False).basisexpansion

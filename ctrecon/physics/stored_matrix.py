@@ -43,22 +43,21 @@ class StoredMatrix(Projector):
         self._made: dict[tuple[str, int], tuple[Tensor, ...]] = {}
 
     def forward(self, x: Tensor) -> Tensor:
-        pad = x.new_zeros(1)
-
-        def product(images: Tensor) -> Tensor:
-            sort, matrix, gather = self._factors("forward", len(images))
-            columns = _columns([torch.cat([image.flatten(), pad]) for image in images])
-            return gather @ self._multiply(matrix, columns.index_select(0, sort))
-
-        return self._by_parts(product, x, self.geometry.shape)
+        return self._by_parts(self._projected, x, self.geometry.shape)
 
     def transpose(self, y: Tensor) -> Tensor:
-        def product(sinograms: Tensor) -> Tensor:
-            spread, matrix, place = self._factors("transpose", len(sinograms))
-            columns = _columns([sinogram.flatten() for sinogram in sinograms])
-            return self._multiply(matrix, columns.index_select(0, spread)).index_select(0, place)
+        return self._by_parts(self._transposed, y, (self.geometry.pixels,) * 2)
 
-        return self._by_parts(product, y, (self.geometry.pixels,) * 2)
+    def _projected(self, images: Tensor) -> Tensor:
+        sort, matrix, gather = self._factors("forward", len(images))
+        pad = images.new_zeros(1)
+        columns = _columns([torch.cat([image.flatten(), pad]) for image in images])
+        return gather @ self._multiply(matrix, columns.index_select(0, sort))
+
+    def _transposed(self, sinograms: Tensor) -> Tensor:
+        spread, matrix, place = self._factors("transpose", len(sinograms))
+        columns = _columns([sinogram.flatten() for sinogram in sinograms])
+        return self._multiply(matrix, columns.index_select(0, spread)).index_select(0, place)
 
     def describe(self) -> str:
         size = matrix_bytes(self.geometry)
