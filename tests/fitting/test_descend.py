@@ -233,18 +233,21 @@ def test_signals_are_heard_while_listening(number):
         assert not heard()
 
 
+LONG = ["fit.steps=120", "fit.validate_every=60"]
+
+
 def test_signalled_to_stop_keeps_the_last_step(tmp_path):
     """Not only the last validation; the status tells a scheduler to start the same command again, which ends as if never stopped."""
-    command = [sys.executable, "-W", "ignore", "-m", "ctrecon", "train", *WORDS, "fit.steps=400", "fit.validate_every=200"]
+    command = [sys.executable, "-W", "ignore", "-m", "ctrecon", "train", *WORDS, *LONG]
     with subprocess.Popen([*command, f"run_dir={tmp_path / 'a'}"], stdout=subprocess.PIPE, text=True) as process:
         process.stdout.readline()
-        time.sleep(1)
+        time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
         said = process.stdout.read()
     run = Run(tmp_path / "a")
     assert process.returncode == STOPPED and "as a signal asked" in said
-    assert run.status()["state"] == "stopped" and run.status()["step"] % 200 and run.load_state()["step"] == run.status()["step"]
-    resumed, whole = (fitted(tmp_path / name, "fit.steps=400", "fit.validate_every=200") for name in ("a", "whole"))
+    assert run.status()["state"] == "stopped" and run.status()["step"] % 60 and run.load_state()["step"] == run.status()["step"]
+    resumed, whole = (fitted(tmp_path / name, *LONG) for name in ("a", "whole"))
     one, other = load_file(resumed / WEIGHTS), load_file(whole / WEIGHTS)
     assert all(torch.equal(one[name], other[name]) for name in one)
     losses = [[row["loss"] for row in run.read_rows(HISTORY)] for run in (resumed, whole)]

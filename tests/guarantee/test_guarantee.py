@@ -49,12 +49,13 @@ def verdicts(claims):
 
 SOUND = {
     "residual": (["field=residual"], {"transpose", "equivariance"}),
-    "nonexpansive": ([*NONEXPANSIVE, "integrator=heun"], {"transpose", "equivariance", "expansion", "energy"}),
+    "nonexpansive": (NONEXPANSIVE, {"transpose", "equivariance", "expansion", "energy"}),
     "averaged": ([*AVERAGED, "conv=p4"], {"transpose", "equivariance", "expansion", "energy", "sensitivity"}),
     "hamiltonian": (
         ["field=hamiltonian", "integrator=leapfrog", "block=reversible", "conv=d4"],
         {"transpose", "equivariance", "reversibility", "energy"},
     ),
+    "leapfrog": (["field=second_order", "integrator=leapfrog"], {"transpose", "equivariance", "reversibility", "energy"}),
     "second_order": (
         ["field=second_order", "integrator=symplectic_euler", "activation=tanh"],
         {"transpose", "equivariance", "reversibility", "energy"},
@@ -62,6 +63,8 @@ SOUND = {
     "antisymmetric": (["field=antisymmetric", "conv=plain"], {"transpose", "antisymmetry"}),
     "adaptive": (["field=gradient_flow", "integrator=adaptive", "block.time=0.1"], {"transpose", "equivariance"}),
     "normalised": (["field=gradient_flow", "normalisation=tv"], {"transpose", "equivariance"}),
+    "p4": (["conv=p4"], {"transpose", "equivariance"}),
+    "replicate": (["field=gradient_flow", "conv.padding=replicate"], {"transpose", "equivariance", "expansion"}),
     "each_its_own": (["field=gradient_flow", "block.shared=false", "block.steps=2"], {"transpose", "equivariance", "expansion"}),
 }
 
@@ -129,28 +132,28 @@ def not_a_number(m):
         m.cells[0].project.bias.fill_(float("nan"))
 
 
-BROKEN = {
-    "wrong_roll": (wrong_roll, ["conv=p4"], "equivariance"),
-    "long_steps": (long_steps, NONEXPANSIVE, "expansion"),
-    "zeros_for_replicate": (zeros_for_replicate, ["field=gradient_flow", "conv.padding=replicate"], "transpose"),
-    "half_a_step_back": (half_a_step_back, ["field=hamiltonian", "integrator=leapfrog"], "reversibility"),
-    "explicit_euler": (explicit_euler, ["field=second_order", "integrator=leapfrog"], "energy"),
-    "not_antisymmetric": (not_antisymmetric, ["field=antisymmetric"], "antisymmetry"),
-    "too_much_weight": (too_much_weight, AVERAGED, "expansion"),
-    "not_a_number": (not_a_number, [], "equivariance"),
+BROKEN = {  # what is damaged, in which of the sound models, and the line that has to fail
+    "wrong_roll": (wrong_roll, "p4", "equivariance"),
+    "long_steps": (long_steps, "nonexpansive", "expansion"),
+    "zeros_for_replicate": (zeros_for_replicate, "replicate", "transpose"),
+    "half_a_step_back": (half_a_step_back, "hamiltonian", "reversibility"),
+    "explicit_euler": (explicit_euler, "leapfrog", "energy"),
+    "not_antisymmetric": (not_antisymmetric, "antisymmetric", "antisymmetry"),
+    "too_much_weight": (too_much_weight, "averaged", "expansion"),
+    "not_a_number": (not_a_number, "residual", "equivariance"),
 }
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_models_fail_their_line(name, tmp_path):
-    damage, words, line = BROKEN[name]
+    damage, sound, line = BROKEN[name]
+    words, promised = SOUND[sound]
+    assert line in promised  # and kept, by the test above
     e, m = alive(*words)
-    sound = verdicts(certificate(e, m, tmp_path / "sound"))
-    assert set(sound.values()) == {"pass"}
     damage(m)
-    broken = verdicts(certificate(e, m, tmp_path / "broken"))
+    broken = verdicts(certificate(e, m, tmp_path))
     assert broken[line] == "fail", broken
-    assert json.loads((tmp_path / "broken" / CERTIFICATE).read_text())["failed"] > 0
+    assert json.loads((tmp_path / CERTIFICATE).read_text())["failed"] > 0
 
 
 def test_random_pairs_would_miss_what_the_adversary_finds():
