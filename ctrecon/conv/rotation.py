@@ -11,6 +11,7 @@ import types
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -52,26 +53,59 @@ _null = _numerical.null
 _numerical.null = lambda matrix, *args, **kwargs: _null(np.asarray(matrix), *args, **kwargs)
 
 
+@dataclass(frozen=True)
+class Group:
+    """A finite group of the plane: rotations by 360/N degrees, and reflections where it mirrors. escnn's objects are found by it."""
+
+    rotations: int
+    mirrors: bool
+
+    @property
+    def space(self) -> gspaces.GSpace:
+        """Its action on the plane, in escnn."""
+        return (gspaces.flipRot2dOnR2 if self.mirrors else gspaces.rot2dOnR2)(self.rotations)
+
+    @property
+    def order(self) -> int:
+        """How many elements it has."""
+        return self.rotations * (1 + self.mirrors)
+
+    @property
+    def name(self) -> str:
+        """C_N or D_N."""
+        return f"{'D' if self.mirrors else 'C'}{self.rotations}"
+
+    def kind(self, regular: bool) -> Representation:
+        """How it acts on a field: on functions on the group, or not at all (a scalar)."""
+        return self.space.regular_repr if regular else self.space.trivial_repr
+
+
 class _Regular(ConvFamily):
     """Regular features of a planar group: a field is a function on the group, one channel an element."""
 
-    def __init__(self, space, rotations: int, channels: int, kernel: int, padding: str, activation: Activation | None) -> None:
+    def __init__(self, group: Group, channels: int, kernel: int, padding: str, activation: Activation | None) -> None:
         super().__init__(activation)
-        self.space, self.width, self.rotations, self.kernel, self.padding = space, channels, rotations, odd_kernel(kernel), padding
+        if group.rotations < 1:
+            raise InputError(f"conv.rotations={group.rotations}: expected at least 1")
+        if channels < 1 or channels % group.order:
+            raise InputError(
+                f"conv.channels={channels}: expected a multiple of {group.order}, the channels of a field of {group.name}"
+            )
+        self.group, self.rotations, self.width = group, group.rotations, channels
+        self.kernel, self.padding = odd_kernel(kernel), padding
 
     def layer(self, inputs: int | None, outputs: int | None) -> Convolution:
-        kinds = [self.space.regular_repr if n is None else self.space.trivial_repr for n in (inputs, outputs)]
-        fields = self.width // self.space.fibergroup.order()
-        return EquivariantFilter(self.space, kinds, (inputs or fields, outputs or fields), self.kernel, self.padding)
+        fields = self.width // self.group.order
+        kinds = inputs is None, outputs is None
+        return EquivariantFilter(self.group, kinds, (inputs or fields, outputs or fields), self.kernel, self.padding)
 
+    @_silent()
     def turn(self, z: Features) -> Features:
         if self.rotations % 4:
-            raise InputError(
-                f"features of {self.space.fibergroup.name} carry no quarter turn: their rotations are no multiple of 4"
-            )
+            raise InputError(f"features of {self.group.name} carry no quarter turn: their rotations are no multiple of 4")
         quarter = self.rotations // 4
-        element = self.space.fibergroup.element(quarter if self.space.fibergroup.name.startswith("C") else (0, quarter))
-        action = torch.tensor(self.space.regular_repr(element), dtype=z.dtype, device=z.device)
+        element = self.group.space.fibergroup.element((0, quarter) if self.group.mirrors else quarter)
+        action = torch.tensor(self.group.kind(True)(element), dtype=z.dtype, device=z.device)
         fields = z.rot90(1, (2, 3)).unflatten(1, (-1, len(action)))
         return torch.einsum("gh,bfhij->bfgij", action, fields).flatten(1, 2)
 
@@ -93,49 +127,37 @@ class Cyclic(_Regular):
         InputError: A value does not fit.
     """
 
-    @_silent()
     def __init__(
         self, rotations: int, channels: int, kernel: int = 3, padding: str = "zeros", activation: Activation | None = None
     ) -> None:
-        check_field(rotations, rotations, f"C{rotations}", channels)  # first: making a large group takes minutes
-        super().__init__(gspaces.rot2dOnR2(rotations), rotations, channels, kernel, padding, activation)
+        super().__init__(Group(rotations, mirrors=False), channels, kernel, padding, activation)
 
 
 class Dihedral(_Regular):
     """D_N: rotations by 360/N degrees and reflections; fields of 2N channels. Arguments as for Cyclic."""
 
-    @_silent()
     def __init__(
         self, rotations: int, channels: int, kernel: int = 3, padding: str = "zeros", activation: Activation | None = None
     ) -> None:
-        check_field(rotations, 2 * rotations, f"D{rotations}", channels)
-        super().__init__(gspaces.flipRot2dOnR2(rotations), rotations, channels, kernel, padding, activation)
-
-
-def check_field(rotations: int, order: int, name: str, channels: int) -> None:
-    """Raises InputError where so many channels are no fields of a group of that order and name."""
-    if rotations < 1:
-        raise InputError(f"conv.rotations={rotations}: expected at least 1")
-    if channels < 1 or channels % order:
-        raise InputError(f"conv.channels={channels}: expected a multiple of {order}, the number of channels of a field of {name}")
+        super().__init__(Group(rotations, mirrors=True), channels, kernel, padding, activation)
 
 
 class EquivariantFilter(Convolution):
     """A filter in the span of an equivariant basis; one bias a field (a group-invariant shift).
 
     Args:
-        space: escnn's group action on the plane.
-        kinds: The representation of each input field and of each output field.
+        group: What it commutes with.
+        regular: Whether input fields are regular, and output fields; scalars otherwise.
         fields: How many there are of them.
         kernel: Filter width.
         padding: zeros or replicate.
     """
 
     @_silent()
-    def __init__(self, space, kinds: list, fields: tuple[int, int], kernel: int, padding: str) -> None:
+    def __init__(self, group: Group, regular: tuple[bool, bool], fields: tuple[int, int], kernel: int, padding: str) -> None:
         super().__init__(padding)
-        self.space, self.kinds, self.fields = space, kinds, fields
-        self.register_buffer("basis", _basis(space, *kinds, kernel).clone(), persistent=False)
+        self.group, self.regular, self.fields = group, regular, fields
+        self.register_buffer("basis", _basis(group, regular, kernel).clone(), persistent=False)
         self.weight = nn.Parameter(torch.zeros(fields[0] * fields[1] * len(self.basis)))
         self.bias = nn.Parameter(torch.zeros(fields[1]))
 
@@ -150,22 +172,20 @@ class EquivariantFilter(Convolution):
     @_silent()
     def reset_as_published(self) -> None:
         """escnn's default: generalised He for the filter, zero bias."""
-        expansion = _expansion(self.space, *self.kinds, *self.fields, self.basis.shape[-1])
+        expansion = _expansion(self.group, self.regular, self.fields, self.basis.shape[-1])
         enn.init.generalized_he_init(self.weight.data, expansion, cache=True)
         nn.init.zeros_(self.bias)
 
 
 @functools.cache
-def _basis(space: gspaces.GSpace, before: Representation, after: Representation, kernel: int) -> Float[Tensor, "d o i k k"]:
-    """Filters that span all equivariant ones from a field of one kind to a field of another. Layers of a model share few kinds."""
-    expansion = _expansion(space, before, after, 1, 1, kernel)
+def _basis(group: Group, regular: tuple[bool, bool], kernel: int) -> Float[Tensor, "d o i k k"]:
+    """Filters that span all equivariant ones from one field to another: a model has many layers, and few kinds of fields."""
+    expansion = _expansion(group, regular, (1, 1), kernel)
     units = torch.eye(expansion.dimension())
     return torch.stack([expansion(unit) for unit in units]).unflatten(-1, (kernel, kernel))
 
 
-def _expansion(
-    space: gspaces.GSpace, before: Representation, after: Representation, inputs: int, outputs: int, kernel: int
-) -> nn.Module:
-    """escnn's map from weights to filters, between so many fields of two kinds."""
-    kinds = enn.FieldType(space, inputs * [before]), enn.FieldType(space, outputs * [after])
-    return enn.R2Conv(*kinds, kernel, bias=False, initialize=False).basisexpansion
+def _expansion(group: Group, regular: tuple[bool, bool], fields: tuple[int, int], kernel: int) -> nn.Module:
+    """escnn's map from weights to filters, between so many fields; the arguments are those of `EquivariantFilter`."""
+    before, after = (enn.FieldType(group.space, n * [group.kind(kind)]) for n, kind in zip(fields, regular, strict=True))
+    return enn.R2Conv(before, after, kernel, bias=False, initialize=False).basisexpansion

@@ -91,8 +91,9 @@ class Free(Cell):
 
     def network(self, channels: Features) -> Channels:
         """The correction for stacked scalar channels."""
-        # Channels last: a seventh of a training step faster on a CPU (32 channels, 128 x 128), and what tensor cores want.
-        channels = channels.contiguous(memory_format=torch.channels_last)
+        # Channels last: a seventh of a training step faster on a CPU (32 channels, 128 x 128), and what tensor cores want. By
+        # permutations, because vmap knows no memory formats.
+        channels = channels.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
         return self.project(self.blocks(self.activation(self.lift(channels))))
 
     @torch.no_grad()

@@ -12,12 +12,12 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample
 
 from ctrecon.errors import InputError
 from ctrecon.physics.geometry import Geometry
+from ctrecon.physics.linear import Linear
 from ctrecon.physics.redundancy import is_full_turn
 from ctrecon.shapes import Image, Sinogram
 
@@ -61,10 +61,10 @@ class FilteredBackProjection(nn.Module):
         filtered = torch.fft.irfft(torch.fft.rfft(y, n=2 * (len(self.response) - 1)) * self.response)
         filtered = filtered.roll(self.beside, -1)[..., : self.geometry.bins + 2 * self.beside]
         # In float64: torch counts positions from the first bin, and float32 would round mirrored ones differently, by 1e-5 of a bin.
-        return self._back_project(filtered.double())[:, None].to(y.dtype)
+        return Linear.apply(filtered[:, None].double(), self._back_project, self._project).to(y.dtype)
 
-    def _back_project(self, q: Float[Tensor, "B A D"]) -> Float[Tensor, "B H W"]:
-        pixels = self.geometry.pixels
+    def _back_project(self, filtered: Sinogram) -> Image:
+        q, pixels = filtered[:, 0], self.geometry.pixels
         out = q.new_zeros(len(q), pixels, pixels)
         step = max(1, CHUNK // pixels**2 // len(q))
         for first in range(0, q.shape[1], step):
@@ -74,7 +74,13 @@ class FilteredBackProjection(nn.Module):
             torch.mul(place, 2 / (q.shape[2] - 1), out=grid[..., 0])
             values = grid_sample(q[:, first : first + step].transpose(0, 1)[:, :, None], grid, align_corners=True)
             out = out + (values if weight is None else values * weight[:, None]).sum(0)
-        return out
+        return out[:, None]
+
+    def _project(self, x: Image) -> Sinogram:
+        """The transpose of `_back_project`, by automatic differentiation, which torch's interpolation has in this direction only."""
+        q = x.new_zeros(len(x), 1, self.geometry.shape[0], self.geometry.bins + 2 * self.beside, requires_grad=True)
+        with torch.enable_grad():
+            return torch.autograd.grad(self._back_project(q), q, x)[0]
 
     def _ramp(self, window: str, scaling: int | float) -> Tensor:
         """Frequency response of the geometry's ramp filter, windowed."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,48 +9,9 @@ from torch import Tensor, nn
 from ctrecon.errors import InputError
 from ctrecon.physics.auto import Auto
 from ctrecon.physics.geometry import Geometry
+from ctrecon.physics.linear import Linear
 from ctrecon.physics.projector import Projector
 from ctrecon.shapes import Image, Sinogram
-
-Product = Callable[[Tensor], Tensor]
-
-
-class _Linear(torch.autograd.Function):
-    """y = M x for a linear M, whose derivative is M itself and whose backward pass is M^T, to any order and under torch.func.
-
-    Args of `apply`:
-        x: (B, 1, ., .).
-        multiply: x to M x.
-        transpose: y to M^T y.
-    """
-
-    @classmethod
-    def apply(cls, *args: Any) -> Tensor:
-        """As torch's own. That binds the arguments by name first, which takes as long as a small product: only torch.func needs it."""
-        first = super() if torch._C._are_functorch_transforms_active() else super(torch.autograd.Function, cls)
-        return first.apply(*args)
-
-    @staticmethod
-    def forward(x: Tensor, multiply: Product, transpose: Product) -> Tensor:
-        return multiply(x)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Product, Product], output: Tensor) -> None:
-        ctx.pair = inputs[1:]
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        multiply, transpose = ctx.pair
-        return _Linear.apply(grad, transpose, multiply), None, None
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
-        return _Linear.apply(tangent, *ctx.pair)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], x: Tensor, multiply: Product, transpose: Product) -> tuple[Tensor, int]:
-        batches = x.movedim(in_dims[0], 0)  # batches of batches: one long batch
-        return _Linear.apply(batches.flatten(0, 1), multiply, transpose).unflatten(0, batches.shape[:2]), 0
 
 
 class RayTransform(nn.Module):
@@ -99,12 +59,12 @@ class RayTransform(nn.Module):
             raise InputError(
                 f"image is {x.shape[-2]} x {x.shape[-1]}, the geometry's grid {self.geometry.pixels} x {self.geometry.pixels}"
             )
-        return _Linear.apply(x, self._forward, self._transpose)
+        return Linear.apply(x, self._forward, self._transpose)
 
     def transpose(self, y: Sinogram) -> Image:
         """A^T y. Raises InputError where the sinogram is not of this geometry."""
         self.geometry.check(y)
-        return _Linear.apply(y, self._transpose, self._forward)
+        return Linear.apply(y, self._transpose, self._forward)
 
     def _forward(self, x: Tensor) -> Tensor:
         return self.projector(x.detach()[:, 0].to(self.projector.place.dtype))[:, None].to(x.dtype)

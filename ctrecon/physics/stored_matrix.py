@@ -6,6 +6,7 @@ eight symmetries there are eight columns for each image, and an eighth of the ma
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,6 +42,10 @@ class StoredMatrix(Projector):
                 f"{matrix_bytes(geometry) / 2**30:.0f} GiB; expected less than {LARGEST / 2**30:.0f}, or projector=astra"
             )
         self._made: dict[tuple[str, int], tuple[Tensor, ...]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy takes no matrices along: it finds those of its process, or on the disk."""
+        return self.__dict__ | {"_made": {}}
 
     def forward(self, x: Tensor) -> Tensor:
         return self._by_parts(self._projected, x, self.geometry.shape)

@@ -153,7 +153,7 @@ def test_filters_are_those_of_the_library():
     """The basis of one pair of fields, spread over all pairs, is escnn's expansion of all."""
     for conv in ("c4", "d4"):
         for layer in layers(family(conv)):
-            expansion = rotation._expansion(layer.space, *layer.kinds, *layer.fields, 3)
+            expansion = rotation._expansion(layer.group, layer.regular, layer.fields, 3)
             torch.testing.assert_close(layer.filter(), expansion(layer.weight).reshape(layer.filter().shape))
 
 
