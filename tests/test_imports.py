@@ -37,7 +37,7 @@ VERBS = {  # may import every room, and these other verbs
     "reproduce": {"evaluate"},
     "demo": {"compare", "evaluate"},
 }
-TOP = {"__init__": set(), "__main__": {"cli"}, "cli": {"config"}, "errors": set(), "shapes": set()}
+TOP = {"__init__": {"config", "machine", "models"}, "__main__": {"cli"}, "cli": {"config"}, "errors": set(), "shapes": set()}
 MAY_IMPORT = ROOMS | {verb: {*ROOMS, *others} for verb, others in VERBS.items()} | TOP
 EVERYWHERE = {"torch", "numpy", "jaxtyping"}
 HOME = {  # of every other library
@@ -118,7 +118,7 @@ def test_top_level_is_verbs_and_rooms():
 
 
 def test_no_code_in_room_files():
-    for path in ROOT.rglob("__init__.py"):
+    for path in ROOT.glob("*/**/__init__.py"):
         assert all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text()).body), (
             f"{path}: a room's file is its docstring"
         )

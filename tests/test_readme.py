@@ -62,6 +62,11 @@ def test_commands_run(tmp_path, monkeypatch):
         "runs/demo/ct_slice.png",
     ]
     assert all((tmp_path / name).is_file() for name in produced)
+    monkeypatch.chdir(tmp_path)
+    for example in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        found = {"sinogram": np.load("sinogram.npy")}
+        exec(example, found)
+        assert found["image"].shape == (32, 32)
 
 
 def test_set_up_commands_come_first():

@@ -403,3 +403,41 @@ def test_units_of_each_kind_of_image(tmp_path):
     one_line(seen, tmp_path / "x.png", says="mode 1")
     for unit in ("hu", "GRAY", ""):
         one_line(image.read_image, str(tmp_path / "x.npy"), None, unit, says="relative or HU")
+
+
+def test_a_tif_reads_no_other_file(tmp_path):
+    """OME descriptions name files whose pages they hold."""
+    secret = np.full((6, 23), 7, dtype=np.float32)
+    tifffile.imwrite(tmp_path / "secret.ome.tif", secret, metadata={"axes": "YX"})
+    uuid = "urn:uuid:00000000-0000-0000-0000-00000000000"
+    pixels = 'ID="P" DimensionOrder="XYZCT" Type="float" SizeX="23" SizeY="6" SizeZ="2" SizeC="1" SizeT="1"'
+    pages = "".join(
+        f'<TiffData IFD="0" FirstZ="{z}" PlaneCount="1"><UUID FileName="{name}">{uuid}{z}</UUID></TiffData>'
+        for z, name in enumerate(("y.ome.tif", "secret.ome.tif"))
+    )
+    ome = f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{uuid}0">'
+    text = f'{ome}<Image ID="I"><Pixels {pixels}><Channel ID="C" SamplesPerPixel="1"/>{pages}</Pixels></Image></OME>'
+    tifffile.imwrite(tmp_path / "y.ome.tif", Y, description=f'<?xml version="1.0"?>{text}', metadata=None)
+    with tifffile.TiffFile(tmp_path / "y.ome.tif") as file:
+        assert (file.series[0].asarray() == 7).any()  # which the library does if it is let
+    np.testing.assert_allclose(scanned(tmp_path / "y.ome.tif")[0, 0], Y)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_a_numpy_header_of_other_versions_is_refused(tmp_path, suffix):
+    """Their headers may be as long as 4 GiB."""
+    content = io.BytesIO()
+    np.lib.format.write_array(content, Y, version=(2, 0))
+    if suffix == ".npz":
+        with zipfile.ZipFile(tmp_path / "y.npz", "w") as archive:
+            archive.writestr("sinogram.npy", content.getvalue())
+    else:
+        (tmp_path / "y.npy").write_bytes(content.getvalue())
+    one_line(scanned, tmp_path / f"y{suffix}")
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5), (3, 4), (0, 4, 4), (2, 4, 4, 4)])
+def test_slices_that_are_not_square_or_not_there_are_refused(tmp_path, shape):
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["images"], file["patient"], file.attrs["unit"] = np.zeros(shape, np.float32), ["a"] * shape[0], "HU"
+    one_line(SliceFile, str(tmp_path / "s.h5"), says="expected .N, H, H. with square images")
