@@ -122,8 +122,10 @@ def test_as_good_as_the_baseline_at_a_size_needs_that_size():
         one = contestant("c4", size, level, seeds=1, spread=0.0)
         found = needed(Comparison([*curve, one]), one, "0")
         assert (found.size, found.low, found.high) == pytest.approx((size, size, size)) and found.tried == (5, 40)
-    between = contestant("c4", 5, 29.0, seeds=1, spread=0.0)  # half way from 10 to 40 in the logarithm
-    assert needed(Comparison([*curve, between]), between, "0").size == pytest.approx(20)
+    for first, last, level in ((28.0, 30.0, 29.0), (0.2, 0.8, 0.5), (-1.0, 1.0, 0.0)):  # half way from 10 to 40 in the logarithm
+        curve = [contestant("plain", size, value, seeds=1, spread=0.0) for size, value in ((10, first), (40, last))]
+        between = contestant("c4", 10, level, seeds=1, spread=0.0)
+        assert needed(Comparison([*curve, between]), between, "0").size == pytest.approx(20)
 
 
 def test_more_images_do_not_harm():

@@ -1,6 +1,7 @@
 """An evaluation: what it writes is of the model in evaluation mode, on the test images, by the definitions."""
 
 import csv
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -11,8 +12,11 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from ctrecon.config.experiment import model_of
 from ctrecon.data.augment import Pose
+from ctrecon.errors import InputError
 from ctrecon.evidence.bootstrap import estimate
+from ctrecon.measure import evaluation
 from ctrecon.measure.evaluation import KEPT, seconds_per_step
+from ctrecon.physics.fbp import FilteredBackProjection
 from ctrecon.runs.results import EXAMPLES, METRICS, Results
 from ctrecon.runs.run import HISTORY, Run
 
@@ -47,6 +51,7 @@ def test_examples_are_what_the_model_gives(evaluated):
         with torch.no_grad():
             assert np.array_equal(kept["reconstruction"][k], model(y)[0, 0].numpy())
         assert np.array_equal(kept["truth"][k], truth[0, 0].numpy())
+        assert np.array_equal(kept["fbp"][k], FilteredBackProjection(experiment.geometry, "hann")(y)[0, 0].numpy())
 
 
 def test_metrics_are_those_of_the_examples(evaluated):
@@ -83,6 +88,23 @@ def test_summary_is_that_of_the_metrics(evaluated):
     assert summary["training"] == {"images": 4, "steps": 2, "lr": 0.003, "seed": 0, "validation_psnr": status["best"]}
     last = Run(evaluated).read_rows(HISTORY)[-1]
     assert summary["seconds_per_step"] == seconds_per_step(Run(evaluated)) == float(last["seconds"]) / 2
+
+
+def test_seconds_are_those_of_an_image_and_of_a_step(evaluated, tmp_path, monkeypatch):
+    """By a clock that is a second further each time that somebody looks at it."""
+    clock = SimpleNamespace(perf_counter=iter(range(1000)).__next__)
+    monkeypatch.setattr(evaluation, "time", clock)
+    inside("evaluate", f"run={evaluated}", "turns=[0]", f"out={tmp_path}/timed", "certificate=false", cwd=tmp_path)
+    assert Results(tmp_path / "timed").summary()["seconds_per_image"] == 1
+    run = Run(tmp_path)
+    assert seconds_per_step(run) is None
+    for rows, expected in (("", None), ("0,3.0\n", None), ("1,3.0\n4,10.0\n", 2.5)):
+        (tmp_path / HISTORY).write_text(f"step,seconds\n{rows}")
+        assert seconds_per_step(run) == expected
+    for damaged in ("step,seconds\n1,x\n", "step,seconds\nx,1\n", "step,loss\n1,2\n"):
+        (tmp_path / HISTORY).write_text(damaged)
+        with pytest.raises(InputError, match="damaged"):
+            seconds_per_step(run)
 
 
 def test_a_mean_over_turns_is_measured_as_such(evaluated, tmp_path):

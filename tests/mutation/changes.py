@@ -5,7 +5,7 @@ caught) and three of our own, because most errors that a reviewer planted are of
 left out, a call whose result nobody takes left out.
 
 Left out is what no test has to guard: annotations, texts (f-strings, docstrings) and what is inside `raise`, names of `__all__`,
-decorators that save time or memory only, `is None` against `== None`, bit operations in place of arithmetic (they raise on floats, and
+decorators that save time or memory only, keywords such as zip's `strict` and those of a progress bar, `is None` against `== None`, bit operations in place of arithmetic (they raise on floats, and
 would flatter the score), and whatever does not compile or compiles to the same.
 """
 
@@ -22,6 +22,7 @@ from cosmic_ray.operators.operator import Operator
 # The operators of arithmetic that take the place of others.
 ARITHMETIC = {"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"}
 SAME = {"Is_Eq", "IsNot_NotEq", "Eq_Is", "NotEq_IsNot"}  # replacements that mean the same, or nearly
+NO_RESULT = {"strict", "indent", "total", "desc", "unit", "disable"}  # keywords that check what holds, or change how it looks
 NO_PROMISE = ("cache", "lru_cache", "no_grad", "inference_mode", "abstractmethod", "override")
 
 
@@ -116,7 +117,8 @@ def _keywords(node) -> list:
     inside = node.children if node.type == "arglist" and node.parent.type == "trailer" else []
     if node.type == "trailer" and node.children[0].value == "(" and node.children[1].type == "argument":
         inside = [node.children[1]]
-    return [a for a in inside if a.type == "argument" and getattr(a.children[1], "value", "") == "="]
+    named = (a for a in inside if a.type == "argument" and getattr(a.children[1], "value", "") == "=")
+    return [a for a in named if a.children[0].value not in NO_RESULT]
 
 
 def _wanted(name: str) -> bool:
