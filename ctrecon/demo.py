@@ -13,7 +13,6 @@ from ctrecon.config.experiment import Experiment, model_of
 from ctrecon.config.make import target
 from ctrecon.config.options import options
 from ctrecon.evaluate import evaluate_run
-from ctrecon.files.dicom import side_of
 from ctrecon.files.image import read_image
 from ctrecon.fitting.launch import train_run
 from ctrecon.measure.metrics import psnr, ssim
@@ -69,12 +68,12 @@ def _first_picture(values: dict[str, Any], path: Path) -> None:
 @torch.no_grad()
 def _real_slice(folder: Path) -> None:
     path = get_testdata_file("CT_small.dcm", download=False)
-    image, side_m = read_image(path, None, "HU"), side_of(Path(path))
+    source = read_image(path, None, None)
     columns = {}
     for name in CONTESTANTS:
         # The slice fills 85 mm, a detail of a body. Data steps are normalised by ||A||, so the same weights fit any field of view.
-        experiment, model = model_of(str(folder / name / "0"), [f"geometry.fov_m={side_m}"])
-        x, y = experiment.scanner.scan(image, row=0)  # the same noise for each
+        experiment, model = model_of(str(folder / name / "0"), [f"geometry.fov_m={source.side_m}"])
+        x, y = experiment.scanner.scan(source.x, row=0)  # the same noise for each
         columns[name] = model.eval()(y)[0, 0].numpy()
     truth = x[0, 0].numpy()
     for name, reconstruction in columns.items():

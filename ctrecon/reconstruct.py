@@ -1,91 +1,103 @@
 """Turn somebody's sinogram file into an image file."""
 
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import numpy as np
 import torch
 
-from ctrecon.config.experiment import Experiment, config_of, read_geometry
+from ctrecon.config.experiment import Experiment
 from ctrecon.config.options import options
+from ctrecon.config.scan import fitting, scanned
 from ctrecon.config.words import Words
+from ctrecon.disk.atomic import suffix_of
 from ctrecon.errors import InputError
+from ctrecon.files.array import read_array
+from ctrecon.files.ct_image import corner_of, read_source
 from ctrecon.files.image import check_output, write_image
-from ctrecon.files.sinogram import geometry_with, read_sinogram
+from ctrecon.files.sinogram import check_scale, geometry_with, read_sinogram
+from ctrecon.files.unit import Unit
 from ctrecon.machine.device import pick_device
 from ctrecon.models.fitting import Fitting
-from ctrecon.physics.geometry import Geometry
+from ctrecon.models.model import Model
 from ctrecon.runs.run import Run
 from ctrecon.shapes import Sinogram
+
+CURE = "say unit=log where it is -log(I/I0), unit=metres where it is that divided by mu_max"
 
 
 def main(words: list[str]) -> None:
     """ctrecon reconstruct."""
     chosen, rest = options(reconstruct, words)
-    reconstruct(**chosen, words=rest)
-    print(f"written: {chosen['out']}")
+    for line in reconstruct(**chosen, words=rest):
+        print(line)
 
 
 @torch.no_grad()
 def reconstruct(
-    sinogram: str, out: str, run: str | None, dataset: str, index: int | None, unit: str, device: str, words: Words
-) -> None:
-    """Turn a sinogram file into an image file, with a trained run or a classical model."""
-    target, where = check_output(out, sinogram), pick_device(device)
-    experiment = _experiment(sinogram, run, words)
-    y = read_sinogram(sinogram, dataset, index, unit, experiment.geometry)
-    model = experiment.model()
+    sinogram: str,
+    out: str,
+    run: str | None,
+    dataset: str,
+    index: int | None,
+    unit: Literal["metres", "log", "unknown"] | None,
+    like: str | None,
+    overwrite: bool,
+    device: str,
+    words: Words,
+) -> list[str]:
+    """Turn a sinogram file into an image file, with a trained run or a classical model; returns what there is to say about it."""
+    target, where = check_output(out, sinogram, like, overwrite=overwrite), pick_device(device)
+    dicom = suffix_of(target) == ".dcm"
+    if like and not dicom:
+        raise InputError(f"like={like}: patient and study go into DICOM files only; expected out=NAME.dcm beside it")
+    source = read_source(like) if like else None
+    found = scanned(run, words, geometry_with(sinogram))
+    if found is None:
+        raise _no_geometry(sinogram, dataset, index)
+    experiment, origin = found
+    geometry = experiment.geometry
+    lines = [f"geometry: {origin}, {geometry.shape[0]} views x {geometry.bins} bins, an image of {geometry.fov_m:.6g} m"]
+    model, (y, of) = experiment.model(), read_sinogram(sinogram, dataset, index, unit, geometry)
     if run:
         Run(run).load_weights(model)
     elif model.fitting is Fitting.WEIGHTS:
         raise InputError("this model has parameters to learn: say run=DIR of a trained one, or model=fbp or tv")
-    if not model.homogeneous:
-        _check_scale(sinogram, y, experiment.geometry)
+    if of is Unit.UNKNOWN:
+        y, of, line = _of_unknown_unit(sinogram, dataset, index, unit, experiment, model, y, dicom)
+        lines.append(line)
+    if of is Unit.RELATIVE:
+        check_scale(sinogram, y, geometry)
     image = model.to(where).eval()(y.to(where)).cpu()[0, 0].numpy()
-    write_image(target, image, experiment.geometry.pixel_m)
-
-
-def _experiment(sinogram: str, run: str | None, words: Words) -> Experiment:
-    """The experiment of words or a run, of the geometry that comes with the sinogram unless another one was chosen."""
-    config, beside = config_of(run, words), geometry_with(sinogram)
-    if beside is None:
-        return Experiment(config)
-    where, text = beside
-    node, theirs = read_geometry(where, text)
-    if run is None and not any(word.key.split(".")[0] == "geometry" for word in words.parsed):
-        return Experiment(config | {"geometry": node}, theirs)
-    experiment = Experiment(config)
-    _check_same_scan(where, theirs, experiment.geometry)
-    return experiment
-
-
-def _check_same_scan(where: Path, theirs: Geometry, ours: Geometry) -> None:
-    """Raises InputError where two geometries are not of one measurement, up to rounding; pixels are the reconstruction's choice."""
-    if (type(theirs), theirs.shape, theirs.fov_m) == (type(ours), ours.shape, ours.fov_m) and np.allclose(
-        theirs.frames(), ours.frames(), rtol=0, atol=1e-9 * ours.fov_m
-    ):
-        return
-    there, here = (
-        {"class": type(g).__name__} | {f.name: _brief(getattr(g, f.name)) for f in fields(g) if f.init} for g in (theirs, ours)
-    )
-    keys = [key for key in {**there, **here} if key != "pixels" and there.get(key) != here.get(key)]
-    different = "; ".join(f"{key}: {there.get(key)} there, {here.get(key)} here" for key in keys)
-    raise InputError(f"{where}: another geometry than the one in use ({different}): leave one of them out")
-
-
-def _brief(value: Any) -> str:
-    """A value, or what is worth saying of a long list."""
-    many = isinstance(value, tuple) and len(value) > 2
-    if many:
-        return f"{len(value)} numbers, {value[0]:g} to {value[-1]:g}"
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
-
-
-def _check_scale(sinogram: str, y: Sinogram, geometry: Geometry) -> None:
-    # No path through the object is longer than the diagonal and no value above 1, noise apart.
-    longest = 2**0.5 * geometry.fov_m
-    if y.max() > 2 * longest:
-        raise InputError(
-            f"{sinogram}: values up to {y.max():.3g} m through an object of {longest:.3g} m; is it -log(I/I0)? then say unit=log"
+    write_image(target, image, of, geometry.pixel_m, source)
+    if source is not None and corner_of(source, geometry.fov_m, str(like)) is None:
+        lines.append(
+            f"of {like} patient and study were taken, its place not: it does not cover the same square of {geometry.fov_m:.6g} m"
         )
+    return [*lines, f"written: {out}, {Unit.HU if dicom else of}"]
+
+
+def _of_unknown_unit(
+    sinogram: str, dataset: str, index: int | None, unit: str | None, experiment: Experiment, model: Model, y: Sinogram, dicom: bool
+) -> tuple[Sinogram, Unit, str]:
+    """What goes into the model, the unit of the image that comes of it, and what to say: some models take any unit."""
+    if model.homogeneous:
+        if dicom:
+            raise InputError(
+                f"{sinogram}: does not say its unit, and out=*.dcm holds Hounsfield units: {CURE}; or choose another format than .dcm"
+            )
+        return y, Unit.UNKNOWN, f"the unit of {sinogram} is not known, and that of the image neither: {CURE}"
+    if unit is not None:
+        raise InputError(f"unit={unit}: this model works on attenuation / mu_max: {CURE}; or choose model=fbp, which takes any")
+    y, of = read_sinogram(sinogram, dataset, index, "metres", experiment.geometry)
+    return y, of, f"assumed: {sinogram} is in metres, as ctrecon simulate writes; unit=log says that it is -log(I/I0)"
+
+
+def _no_geometry(sinogram: str, dataset: str, index: int | None) -> InputError:
+    """What to say where nobody says of which scan a sinogram is."""
+    array, _ = read_array(Path(sinogram), dataset, index, lambda shape: None)
+    names = fitting(array.shape)
+    fit = f"of this shape: {', '.join(names)}" if names else "none of conf/geometry has this shape"
+    return InputError(
+        f"{sinogram}: {array.shape[0]} x {array.shape[1]} values and no geometry with them: say geometry=NAME ({fit}), or put a YAML like "
+        f"those of conf/geometry beside it, as {Path(sinogram).with_suffix('.yaml').name}"
+    )

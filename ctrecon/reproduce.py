@@ -8,6 +8,7 @@ from typing import Any
 from ctrecon.config.compose import compose, identity
 from ctrecon.config.dispatch import dispatch
 from ctrecon.config.experiment import Experiment
+from ctrecon.config.field_of_view import of_training
 from ctrecon.config.kind import Seed
 from ctrecon.config.options import options
 from ctrecon.config.plan import plan_of
@@ -97,7 +98,7 @@ def _do(
 ) -> None:
     """Do what is left of some planned runs, where the launcher says."""
     for one in {one.contestant: one for one in reversed(planned)}.values():  # all of a contestant differ by what their folders say
-        one.run.check(identity(training(one.words)))
+        one.run.check(identity(of_training(training(one.words), one.run)[0]))
     left = [one.words for one in planned if not done(one)]
     print(f"{what}: {len(planned)}, of which {len(planned) - len(left)} are done", flush=True)
     dispatch(left, task, launcher)

@@ -25,11 +25,11 @@ def main(words: list[str]) -> None:
     show(**chosen, words=rest)
 
 
-def show(run: str | None, out: str | None, words: Words) -> None:
+def show(run: str | None, out: str | None, overwrite: bool, words: Words) -> None:
     """Print what the model of words or of a run is, and draw its scan into a file."""
     model = model_of(run, words)[1]
     if out:
-        write_picture(model.geometry, out)
+        write_picture(model.geometry, out, overwrite)
     print(describe(model))
     if out:
         print(f"written: {out}")

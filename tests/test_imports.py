@@ -57,7 +57,7 @@ HOME = {  # of every other library
     "omegaconf": ("config/words.py", "config/compose.py", "config/dispatch.py", "config/plan.py"),
     "platformdirs": ("disk/cache.py",),
     "psutil": ("machine/interrupt.py", "physics/auto.py"),
-    "pydicom": ("files/dicom.py", "demo.py"),
+    "pydicom": ("files/dicom.py", "files/ct_image.py", "files/image.py", "demo.py"),
     "safetensors": ("disk/cache.py", "runs/weights.py"),
     "scipy": ("conv/", "files/", "fitting/tune.py", "physics/"),
     "skimage": ("measure/metrics.py",),

@@ -27,7 +27,7 @@ def here(tmp_path):
 
 
 def scan(here, *words) -> np.ndarray:
-    inside("simulate", "out=y.npy", *words, cwd=here)
+    inside("simulate", "out=y.npy", "overwrite=true", *words, cwd=here)
     return np.load(here / "y.npy")
 
 
@@ -86,7 +86,7 @@ def test_noise_is_that_of_the_seed(here):
 def test_the_geometry_beside_is_that_of_the_words(here):
     inside("simulate", "image=x.npy", "out=y.npz", "geometry=fan_short", "geometry.pixels=16", "geometry.views=30", cwd=here)
     expected = compose(["geometry=fan_short", "geometry.pixels=16", "geometry.views=30"])["geometry"]
-    assert yaml.safe_load((here / "y.yaml").read_text()) == expected
+    assert yaml.safe_load((here / "y.yaml").read_text()) == {"unit": "metres"} | expected
     with np.load(here / "y.npz") as file:
         assert yaml.safe_load(str(file["geometry"])) == expected and file["sinogram"].shape == (30, 182)
 

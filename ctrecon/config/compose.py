@@ -30,6 +30,7 @@ NOT_THE_RUN = (
     "compile",
     "tensorboard",
     "name",
+    "fov_said",
 )  # where and how, not what
 
 
@@ -80,6 +81,14 @@ def identity(config: dict[str, Any]) -> dict[str, Any]:
     for key in _missing(kept):
         raise InputError(f"{key} is missing: say {key}=VALUE")
     return kept
+
+
+def says_field_of_view(words: Words) -> bool:
+    """Whether words say the field of view: geometry.fov_m=METRES, or a geometry of one's own."""
+    return any(
+        word.key == "geometry.fov_m" or (word.key == "geometry" and str(word.values[0]) not in groups()["geometry"])
+        for word in words.parsed
+    )
 
 
 @lru_cache(maxsize=8)  # the trainings of a sweep mostly differ by values only

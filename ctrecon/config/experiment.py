@@ -153,7 +153,7 @@ def read_geometry(where: Path, text: str) -> tuple[dict[str, Any], Geometry]:
         raise InputError(
             f"{where}: no geometry in the form of conf/geometry; expected one, with its _target_, or another file name"
         )
-    node = current(node)
+    node = current({key: value for key, value in node.items() if key != "unit"})  # which is of the sinogram beside it
     try:
         return node, make("geometry", node)
     except InputError as error:

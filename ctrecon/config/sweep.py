@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Any
 
-from ctrecon.config.compose import composed
+from ctrecon.config.compose import composed, says_field_of_view
 from ctrecon.config.conf import defaults
 from ctrecon.config.make import target
 from ctrecon.config.words import Words
@@ -15,11 +15,16 @@ LAUNCHERS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm":
 
 
 def training(words: Iterable[str]) -> dict[str, Any]:
-    """The configuration of a training; without a name=, named after what varies in its sweep, else after what tells models apart."""
-    values, choices = composed(Words(words))
+    """The configuration of a training; without a name=, named after what varies in its sweep, else after what tells models apart.
+
+    Of what is not part of the run, `fov_said` tells whether words said the field of view.
+    """
+    words = Words(words)
+    values, choices = composed(words)
     varied = [key for key in values["swept"] if key not in ("seed", "name")]
     said = [choices[key] if key in choices else f"{key.split('.')[-1]}{_value(values, key)}" for key in varied]
-    return values | {"name": "-".join(filter(None, [values["name"], *said])) or _kind(values["model"], choices)}
+    name = "-".join(filter(None, [values["name"], *said])) or _kind(values["model"], choices)
+    return values | {"name": name, "fov_said": says_field_of_view(words)}
 
 
 def check_launcher(words: Words) -> None:

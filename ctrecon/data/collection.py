@@ -32,6 +32,14 @@ class Collection(abc.ABC):
     def rows(self, split: str) -> Sequence[int]:
         """All rows of split train, val or test; the first few are a subset that shows many patients. Raises InputError where there is none."""
 
+    def sides_m(self) -> Sequence[float | None] | None:
+        """The side of each image in metres, None where its file does not say; None: these images have no size of their own.
+
+        Raises:
+            InputError: Pixels that are not square.
+        """
+        return None
+
     def measured(self, row: int, geometry: Geometry) -> Sinogram | None:
         """The sinogram in metres that a scanner of that geometry measured of the image; None: it is to be simulated."""
         return None

@@ -10,7 +10,7 @@ from ctrecon.data.collection import Collection
 from ctrecon.data.split import Split
 from ctrecon.errors import InputError
 from ctrecon.files.array import as_image
-from ctrecon.files.dicom import is_dicom, patient_of, read_hu
+from ctrecon.files.dicom import is_dicom, patient_of, read_hu, side_of
 from ctrecon.physics.attenuation import from_hu
 
 
@@ -46,3 +46,6 @@ class Dicom(Collection):
 
     def rows(self, split: str) -> Sequence[int]:
         return self._split.rows(split)
+
+    def sides_m(self) -> Sequence[float | None]:
+        return [side_of(path) for path in self._files]

@@ -18,6 +18,7 @@ from ctrecon.disk.table import csv_rows, one_line
 from ctrecon.errors import InputError
 from ctrecon.files.array import as_image
 
+SIDE_M = 0.26  # of every image, as published
 PART = {"train": "train", "validation": "val", "test": "test"}
 
 
@@ -69,6 +70,9 @@ class LoDoPaB(Collection):
 
     def rows(self, split: str) -> Sequence[int]:
         return self._split.rows(split)
+
+    def sides_m(self) -> Sequence[float | None]:
+        return [SIDE_M]
 
 
 def _patient_ids(folder: Path, part: str) -> list[str] | None:

@@ -37,3 +37,6 @@ class Slices(Collection):
 
     def rows(self, split: str) -> Sequence[int]:
         return self._split.rows(split)
+
+    def sides_m(self) -> Sequence[float | None]:
+        return [self._file.side_m(row) for row in range(len(self._file))]

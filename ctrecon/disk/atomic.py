@@ -114,6 +114,14 @@ def writable(path: str, suffixes: tuple[str, ...], *inputs: str | Path | None) -
     return where
 
 
+def check_free(out: str, overwrite: bool, *paths: Path) -> None:
+    """Raises InputError where one of the files that `out` stands for is there, has something in it, and was not to be replaced."""
+    for path in paths:
+        if not overwrite and path.is_file() and path.stat().st_size:
+            name = "" if path == Path(out) else f"{path} "
+            raise InputError(f"out={out}: {name}is there already; say overwrite=true or choose another name")
+
+
 def _begins(path: Path, place: int, words: tuple[bytes, ...]) -> bool:
     with path.open("rb") as file:
         return file.read(place + 16)[place:].startswith(words)

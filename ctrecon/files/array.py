@@ -11,14 +11,15 @@ from torch import Tensor
 
 from ctrecon.disk.reading import as_numbers, check_declared, reading
 from ctrecon.errors import InputError
+from ctrecon.files.label import Label
 from ctrecon.files.stored import OPEN
 
 Shape = tuple[int, int]
 SMALLEST = 4  # rows and columns of an image
 
 
-def read_array(path: Path, name: str, index: int | None, check: Callable[[Shape], None]) -> Float[np.ndarray, "H W"]:
-    """The array in a .npy, .npz, .h5, .hdf5, .mat, .tif, .tiff or .png file, in single precision.
+def read_array(path: Path, name: str, index: int | None, check: Callable[[Shape], None]) -> tuple[Float[np.ndarray, "H W"], Label]:
+    """The array in a .npy, .npz, .h5, .hdf5, .mat, .tif, .tiff or .png file, in single precision, and what the file says of it.
 
     Args:
         path: The file.
@@ -45,7 +46,7 @@ def read_array(path: Path, name: str, index: int | None, check: Callable[[Shape]
         array = stored.read(index)
         if array.shape != stored.shape[-2:]:
             raise ValueError(f"{array.shape} instead of {stored.shape[-2:]} values")
-        return as_numbers(array, path)
+        return as_numbers(array, path), stored.label
 
 
 def chosen(index: int | None, size: int, path: Path | str) -> int:

@@ -1,6 +1,5 @@
 """CT slices in DICOM files, one a file."""
 
-import io
 import mmap
 import zlib
 from pathlib import Path
@@ -8,14 +7,12 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import read_dataset
-from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from ctrecon.disk.reading import as_numbers, check_declared, check_inflated, reading
 from ctrecon.disk.table import one_line
 from ctrecon.errors import InputError
-from ctrecon.physics.attenuation import to_hu
 
 KIND = "DICOM"
 MOST_BYTES = 2**28  # of a compressed header with its pixels
@@ -40,13 +37,29 @@ def patient_of(path: Path) -> str | None:
         return one_line(header.get("PatientID") or path.parent) if header.get("Modality", "CT") == "CT" else None
 
 
-def side_of(path: Path) -> float:
-    """Side of the slice in metres, from PixelSpacing. Raises InputError where the file does not tell."""
+def side_of(path: Path) -> float | None:
+    """Side of a slice in metres, from PixelSpacing; None: it does not tell. Raises InputError where its pixels are not square."""
     header = read_header(path)
     with reading(path, KIND):
-        if "PixelSpacing" not in header:
-            raise InputError(f"{path}: no PixelSpacing; expected the size of a pixel")
-        return float(header.PixelSpacing[0]) / 1000 * int(header.Rows)
+        if not header.get("PixelSpacing"):
+            return None
+        down, across = (float(length) / 1000 for length in header.PixelSpacing)
+        return square_side(int(header.Rows), down, across, str(path))
+
+
+def square_side(pixels: int, down: float, across: float, where: str) -> float:
+    """Side in metres of an image whose pixels have that height and width. Raises InputError where they are not square."""
+    if not (np.isfinite([down, across]).all() and down > 0 and abs(across / down - 1) < 1e-3):
+        raise InputError(f"{where}: pixels of {1000 * down:.6g} x {1000 * across:.6g} mm; expected square ones: resample it first")
+    return pixels * down
+
+
+def unit_of(path: Path) -> str | None:
+    """The unit of a file's values: HU where it is of a CT scanner and its rescaled values are called nothing else; None: it does not say."""
+    header = read_header(path)
+    with reading(path, KIND):
+        ct = header.get("Modality", "CT") == "CT" and str(header.get("RescaleType", None) or "HU") in ("HU", "HU_MOD")
+        return "HU" if ct else None
 
 
 def read_hu(path: Path) -> np.ndarray:
@@ -96,28 +109,3 @@ def _number(file: pydicom.Dataset, name: str, default: int | float, path: Path) 
     if not np.isfinite(number):
         raise InputError(f"{path}: {name} is {value!r}; expected one number")
     return number
-
-
-def as_dicom(image: np.ndarray, pixel_m: float) -> bytes:
-    """A CT slice in Hounsfield units of an image in attenuation / mu_max."""
-    stored = np.clip(np.round(to_hu(image.astype(np.float64))), -32768, 32767).astype("<i2")
-    file = pydicom.Dataset()
-    file.file_meta = FileMetaDataset()
-    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    file.file_meta.MediaStorageSOPClassUID = file.SOPClassUID = CTImageStorage
-    file.file_meta.MediaStorageSOPInstanceUID = file.SOPInstanceUID = generate_uid()
-    file.StudyInstanceUID, file.SeriesInstanceUID = generate_uid(), generate_uid()
-    file.Modality, file.ImageType = "CT", ["DERIVED", "SECONDARY", "AXIAL"]
-    file.PatientID = file.PatientName = file.StudyID = file.PatientBirthDate = file.PatientSex = ""
-    file.StudyDate = file.StudyTime = file.AccessionNumber = file.ReferringPhysicianName = ""
-    file.SeriesNumber = file.InstanceNumber = 1
-    file.Rows, file.Columns = stored.shape
-    file.PixelSpacing = [f"{1000 * pixel_m:.9g}"] * 2
-    file.ImagePositionPatient, file.ImageOrientationPatient = [0, 0, 0], [1, 0, 0, 0, 1, 0]
-    file.SamplesPerPixel, file.PhotometricInterpretation = 1, "MONOCHROME2"
-    file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelRepresentation = 16, 16, 15, 1
-    file.RescaleSlope, file.RescaleIntercept, file.RescaleType = 1, 0, "HU"
-    file.PixelData = stored.tobytes()
-    content = io.BytesIO()
-    file.save_as(content, enforce_file_format=True)
-    return content.getvalue()

@@ -1,4 +1,7 @@
-"""Sinograms that people bring and take away, with the geometry beside them."""
+"""Sinograms that people bring and take away, with the geometry beside them.
+
+Their unit is a word: metres (the integrals of attenuation / mu_max), log (-log(I/I0), those of attenuation in 1/m), or unknown.
+"""
 
 import io
 import re
@@ -11,44 +14,72 @@ import tifffile
 import torch
 from jaxtyping import Float
 
-from ctrecon.disk.atomic import suffix_of, writable, write_files
+from ctrecon.disk.atomic import check_free, suffix_of, writable, write_files
 from ctrecon.disk.hdf5 import as_hdf5, attribute, check_ours, open_hdf5
 from ctrecon.disk.reading import MOST_TEXT, as_numbers, reading
 from ctrecon.errors import InputError
 from ctrecon.files.array import Shape, read_array
 from ctrecon.files.stored import OPEN
+from ctrecon.files.unit import Unit, sinogram_unit
 from ctrecon.physics.attenuation import MU_MAX
 from ctrecon.physics.geometry import Geometry
 from ctrecon.shapes import Sinogram
 
-UNITS = {"metres": 1.0, "log": 1.0 / MU_MAX}  # factor to metres
+UNIT = re.compile(r"^unit: *(\w+)", re.MULTILINE)  # in the text beside a sinogram
 GEOMETRY = re.compile(r"^_target_:", re.MULTILINE)  # is in the text of one, and not in a run's configuration
 
 
-def read_sinogram(path: str, name: str, index: int | None, unit: str, geometry: Geometry) -> Sinogram:
-    """A measured sinogram (1, 1, A, D) of a geometry.
+def read_sinogram(path: str, name: str, index: int | None, unit: str | None, geometry: Geometry) -> tuple[Sinogram, Unit]:
+    """A measured sinogram (1, 1, A, D) of a geometry, and the unit of the image that it is of.
+
+    What is known becomes metres, and the image attenuation / mu_max; what is not stays as it is.
 
     Args:
         path: A .npy, .npz, .h5, .tif or .mat file with views along the rows.
         name: Name of the dataset, where the file holds several.
         index: Which sinogram of a stack.
-        unit: metres, as `simulate` writes, or log: -log(I / I0), which is divided by mu_max.
+        unit: metres, log or unknown; None: what the file says, or the text beside it.
         geometry: The scan. Where the file has all views of the scanner and the geometry uses a part, that part is taken.
 
     Raises:
         InputError: The file cannot be read, or does not hold a sinogram of this geometry.
     """
-    if unit not in UNITS:
-        raise InputError(f"unit={unit}: expected one of {', '.join(UNITS)}")
 
     def check(shape: Shape) -> None:
-        if shape != (geometry.seen.scanned, geometry.bins):
+        whole = (geometry.seen.scanned, geometry.bins)
+        if shape[::-1] in (whole, geometry.shape) and shape not in (whole, geometry.shape):
+            raise InputError(
+                f"{path}: sinogram of {shape[0]} x {shape[1]} values, the geometry has {shape[1]} views x {shape[0]} bins: expected views "
+                "along the rows: transpose it"
+            )
+        if shape != whole:
             geometry.check(torch.empty(1, 1, *shape, device="meta"), f"{path}: sinogram")
 
-    y = torch.from_numpy(geometry.used(read_array(Path(path), name, index, check)))[None, None]
+    array, label = read_array(Path(path), name, index, check)
+    y = torch.from_numpy(geometry.used(array))[None, None]
     if not y.any():
         raise InputError(f"{path}: all values are zero; expected a measurement")
-    return y * UNITS[unit]
+    of = sinogram_unit(unit or label.unit or _unit_beside(path))
+    if of is Unit.UNKNOWN:
+        return y, of
+    return of.to_relative(y), Unit.RELATIVE
+
+
+def _unit_beside(path: str) -> str | None:
+    beside = Path(path).with_suffix(".yaml")
+    found = UNIT.search(_text(beside)) if beside.is_file() else None
+    return found and found[1]
+
+
+def check_scale(path: str, y: Sinogram, geometry: Geometry) -> None:
+    """Raises InputError where a sinogram in metres has larger values than an object could give: it is of another unit."""
+    # No path through the object is longer than the diagonal and no value above 1, noise apart.
+    longest, largest = 2**0.5 * geometry.fov_m, float(y.max())
+    if largest > 2 * longest:
+        raise InputError(
+            f"{path}: values up to {largest:.4g} m through an object of {longest:.3g} m (as -log(I/I0), {largest * MU_MAX:.4g}); is it "
+            "-log(I/I0)? then say unit=log; are these counts? take -log(counts / flat field); unit=unknown goes into models that take any"
+        )
 
 
 def geometry_with(path: str) -> tuple[Path, str] | None:
@@ -89,11 +120,12 @@ def _text_inside(path: Path) -> str:
     return ""
 
 
-def check_output(path: str, *inputs: str | Path | None) -> Path:
+def check_output(path: str, *inputs: str | Path | None, overwrite: bool = False) -> Path:
     """The path of a sinogram to write, which is none of the inputs.
 
     Raises:
-        InputError: It has no such suffix, or what is there, or where its geometry will be, is an input or something else.
+        InputError: It has no such suffix, or what is there, or where its geometry will be, is an input, something else, or was not to be
+            replaced.
         OSError: Nothing can be written there.
     """
     where = writable(path, tuple(_AS), *inputs)
@@ -101,13 +133,14 @@ def check_output(path: str, *inputs: str | Path | None) -> Path:
     beside = where.with_suffix(".yaml")
     if beside.exists() and not (beside.is_file() and GEOMETRY.search(_text(beside) or "_target_:")):
         raise InputError(f"out={path}: its geometry goes to {beside}, where something else is; remove that or choose another name")
+    check_free(path, overwrite, where, beside)
     return where
 
 
 def write_sinogram(path: Path, y: Float[np.ndarray, "A D"], geometry: str) -> Path:
-    """Write a sinogram in metres in the format of its suffix, and its geometry, a YAML text, beside it; returns where that is.
+    """Write a sinogram in metres in the format of its suffix, and its geometry and unit, a YAML text, beside it; returns where that is.
 
-    Formats that hold several things (.npz, .h5, .mat) have the geometry inside too.
+    Formats that hold several things (.npz, .h5, .mat) have them inside too.
 
     Raises:
         InputError: Values are not finite.
@@ -115,7 +148,7 @@ def write_sinogram(path: Path, y: Float[np.ndarray, "A D"], geometry: str) -> Pa
     """
     beside = path.with_suffix(".yaml")
     content = _AS[suffix_of(path)](as_numbers(y, f"{path}: the sinogram"), geometry)
-    write_files({path: content, beside: geometry.encode()})
+    write_files({path: content, beside: f"unit: metres  # of the sinogram\n{geometry}".encode()})
     return beside
 
 
@@ -127,7 +160,7 @@ def _as_npy(y: np.ndarray, geometry: str) -> bytes:
 
 def _as_npz(y: np.ndarray, geometry: str) -> bytes:
     content = io.BytesIO()
-    np.savez(content, sinogram=y, geometry=geometry)
+    np.savez(content, sinogram=y, geometry=geometry, unit="metres")
     return content.getvalue()
 
 
@@ -139,7 +172,7 @@ def _as_tif(y: np.ndarray, geometry: str) -> bytes:
 
 def _as_mat(y: np.ndarray, geometry: str) -> bytes:
     content = io.BytesIO()
-    scipy.io.savemat(content, {"sinogram": y, "geometry": geometry})
+    scipy.io.savemat(content, {"sinogram": y, "geometry": geometry, "unit": "metres"})
     return content.getvalue()
 
 

@@ -8,21 +8,25 @@ import lzma
 import math
 import mmap
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
+import PIL.PngImagePlugin
 import tifffile
 
-from ctrecon.disk.hdf5 import dataset, numbers, open_hdf5
-from ctrecon.disk.reading import check_inflated
+from ctrecon.disk.hdf5 import attribute, dataset, numbers, open_hdf5
+from ctrecon.disk.reading import MOST_TEXT, check_inflated
 from ctrecon.disk.table import one_line
 from ctrecon.errors import InputError
+from ctrecon.files.label import SILENT, Label, label_of, sidecar
 from ctrecon.files.matlab import variable
 
+LABEL = "ctrecon"  # the key of a PNG's text with its label
 DEFLATED, LZMA = (8, 32946), 34925  # TIFF's numbers of compressions
 
 
@@ -34,12 +38,14 @@ class Stored:
         shape: As declared.
         dtype: As declared.
         read: Reads it all (None), or one of a stack.
+        label: What the file says of it.
         whole: Whether one of a stack cannot be read without the others.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     read: Callable[[int | None], np.ndarray]
+    label: Label = SILENT
     whole: bool = False
 
 
@@ -47,7 +53,7 @@ def _npy(path: Path, name: str, stack: ExitStack) -> Stored:
     with path.open("rb") as file:
         _check_version(file)
     array = np.lib.format.open_memmap(path, mode="r")
-    return Stored(array.shape, array.dtype, lambda index: array if index is None else array[index])
+    return Stored(array.shape, array.dtype, lambda index: array if index is None else array[index], sidecar(path))
 
 
 def _npz(path: Path, name: str, stack: ExitStack) -> Stored:
@@ -57,16 +63,32 @@ def _npz(path: Path, name: str, stack: ExitStack) -> Stored:
         raise InputError(f"{path}: no array {name!r}; it has {', '.join(map(one_line, [*members][:20])) or 'none'}")
     if members[name].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError("a compression that numpy does not write")
-    with archive.open(members[name]) as member:
-        _check_version(member)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+    shape, dtype = _declared(archive, members[name])
 
     def read(index: int | None) -> np.ndarray:
         with archive.open(members[name]) as member:
             array = np.lib.format.read_array(member, allow_pickle=False)
         return array if index is None else array[index]
 
-    return Stored(shape, dtype, read, whole=True)
+    return Stored(shape, dtype, read, label_of({key: _small(archive, members, key) for key in ("unit", "pixel_m")}), whole=True)
+
+
+def _declared(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype]:
+    with archive.open(member) as opened:
+        _check_version(opened)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(opened)
+    return shape, dtype
+
+
+def _small(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], name: str) -> Any:
+    """A text or number in an archive; None where there is none."""
+    if name not in members:
+        return None
+    shape, dtype = _declared(archive, members[name])
+    if shape != () or dtype.itemsize > MOST_TEXT:
+        return None
+    with archive.open(members[name]) as member:
+        return np.lib.format.read_array(member, allow_pickle=False).item()
 
 
 def _check_version(file: io.BufferedIOBase) -> None:
@@ -77,7 +99,17 @@ def _check_version(file: io.BufferedIOBase) -> None:
 
 def _mat(path: Path, name: str, stack: ExitStack) -> Stored:
     found = variable(path, name)
-    return Stored(found.shape, found.dtype, lambda index: found.read() if index is None else found.read()[index], whole=True)
+    label = label_of({key: _value(path, key) for key in ("unit", "pixel_m")})
+    return Stored(found.shape, found.dtype, lambda index: found.read() if index is None else found.read()[index], label, whole=True)
+
+
+def _value(path: Path, name: str) -> Any:
+    """A text or number in a MATLAB file; None where there is none."""
+    try:
+        found = variable(path, name)
+    except InputError:
+        return None
+    return found.read().item() if found.dtype.kind == "U" or found.shape in ((), (1,), (1, 1)) else None
 
 
 def _tif(path: Path, name: str, stack: ExitStack) -> Stored:
@@ -91,7 +123,7 @@ def _tif(path: Path, name: str, stack: ExitStack) -> Stored:
         array = series.asarray()
         return array if index is None else array[index]
 
-    return Stored(series.shape, np.dtype(series.dtype), read, whole=True)
+    return Stored(series.shape, np.dtype(series.dtype), read, label_of(series.keyframe.description), whole=True)
 
 
 def _check_page(page: tifffile.TiffPage, path: Path) -> None:
@@ -119,12 +151,16 @@ def _png(path: Path, name: str, stack: ExitStack) -> Stored:
     if picture.mode not in ("L", "I", "I;16", "I;16B"):
         raise InputError(f"{path}: a picture of mode {picture.mode}; expected a grey one of 8 or 16 bits: colours have no unit")
     largest = np.float32(255 if picture.mode == "L" else 65535)
-    return Stored((picture.height, picture.width), np.dtype(np.float32), lambda index: np.asarray(picture) / largest)
+    label = label_of(picture.info.get(LABEL))
+    low, high = (0, 1) if label.low is None or label.high is None else (label.low, label.high)
+    read = lambda index: low + (high - low) * (np.asarray(picture) / largest)  # noqa: E731
+    return Stored((picture.height, picture.width), np.dtype(np.float32), read, label)
 
 
 def _hdf5(path: Path, name: str, stack: ExitStack) -> Stored:
     found = dataset(stack.enter_context(open_hdf5(path)), name)
-    return Stored(found.shape, found.dtype, lambda index: numbers(found, index))
+    label = label_of({"unit": attribute(found.file, "unit", found), "pixel_m": found.attrs.get("pixel_m")})
+    return Stored(found.shape, found.dtype, lambda index: numbers(found, index), label)
 
 
 OPEN: dict[str, Callable[[Path, str, ExitStack], Stored]] = {
@@ -139,10 +175,11 @@ OPEN: dict[str, Callable[[Path, str, ExitStack], Stored]] = {
 }
 
 
-def as_png(image: np.ndarray) -> bytes:
-    """A grey picture of 8 bits that shows the range of values."""
+def as_png(image: np.ndarray, label: Label) -> bytes:
+    """A grey picture of 8 bits that shows the range of values, which it names."""
     low, high = float(image.min()), float(image.max())
     grey = np.round(255 * (image.astype(np.float64) - low) / max(high - low, 1e-12)).astype(np.uint8)
-    content = io.BytesIO()
-    PIL.Image.fromarray(grey).save(content, "PNG")
+    content, texts = io.BytesIO(), PIL.PngImagePlugin.PngInfo()
+    texts.add_text(LABEL, replace(label, low=low, high=high).text())
+    PIL.Image.fromarray(grey).save(content, "PNG", pnginfo=texts)
     return content.getvalue()

@@ -9,6 +9,7 @@ from torch._dynamo.exc import TorchDynamoException
 
 from ctrecon.config.compose import identity
 from ctrecon.config.experiment import Experiment
+from ctrecon.config.field_of_view import of_training
 from ctrecon.data.split import no_leak
 from ctrecon.errors import InputError
 from ctrecon.fitting.descend import descend
@@ -32,7 +33,10 @@ def train_run(values: dict[str, Any]) -> Run:
     Nothing is written before the data is found, its rows are enough and the model is built.
     """
     run = run_of(values)
+    values, size = of_training(values, run)
     run.check(identity(values))
+    if size:
+        print(size)
     if run.done():
         print(f"{run.path}: done already; remove the folder to train again")
         return run

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ctrecon.disk.atomic import suffix_of, writable, write_bytes
+from ctrecon.disk.atomic import check_free, suffix_of, writable, write_bytes
 from ctrecon.physics.beam import across
 from ctrecon.physics.geometry import Geometry
 
@@ -53,8 +53,9 @@ def as_text(geometry: Geometry) -> str:
     return "\n".join("".join(map(chr, row)).rstrip("\u2800") for row in codes).strip("\n")
 
 
-def write_picture(geometry: Geometry, path: str) -> None:
+def write_picture(geometry: Geometry, path: str, overwrite: bool) -> None:
     """The picture in a file, in the format of its suffix. Raises InputError or OSError where none can be written there."""
     where, content = writable(path, (".png", ".pdf", ".svg")), io.BytesIO()
+    check_free(path, overwrite, where)
     draw(geometry).savefig(content, format=suffix_of(where)[1:], dpi=150)
     write_bytes(where, content.getbuffer())

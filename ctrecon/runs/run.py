@@ -51,9 +51,13 @@ class Run(Folder):
             raise InputError(f"{self / CONFIG}: expected the configuration of a run")
         return current(config)
 
+    def begun(self) -> bool:
+        """Whether the folder holds a run already."""
+        return (self / CONFIG).is_file()
+
     def check(self, config: dict[str, Any]) -> None:
         """Raises InputError where the folder holds a run of another configuration; the message shows the difference."""
-        different = list(_differences(self.config(), config)) if (self / CONFIG).is_file() else []
+        different = list(_differences(self.config(), config)) if self.begun() else []
         if different:
             raise InputError(
                 f"{self.path}: holds a run with another configuration ({'; '.join(different)}); choose another name= or remove the folder"

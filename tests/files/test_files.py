@@ -14,6 +14,7 @@ from skimage.io import imread, imsave
 from ctrecon.disk.atomic import replacing, writable
 from ctrecon.errors import InputError
 from ctrecon.files import image, sinogram
+from ctrecon.files.unit import Unit
 from ctrecon.physics.attenuation import to_hu
 from ctrecon.physics.parallel import Parallel
 
@@ -27,9 +28,9 @@ X = np.random.default_rng(1).random((16, 16), dtype=np.float32)
 def test_sinograms_are_read_back(tmp_path, suffix):
     path = sinogram.check_output(str(tmp_path / f"new folder/y{suffix}"))
     beside = sinogram.write_sinogram(path, Y, GEOMETRY_TEXT)
-    y = sinogram.read_sinogram(str(path), "sinogram", None, "metres", GEOMETRY)
+    y = sinogram.read_sinogram(str(path), "sinogram", None, None, GEOMETRY)[0]
     assert torch.equal(y[0, 0], torch.from_numpy(Y))
-    assert sinogram.geometry_with(str(path)) == (beside, GEOMETRY_TEXT)
+    assert sinogram.geometry_with(str(path)) == (beside, f"unit: metres  # of the sinogram\n{GEOMETRY_TEXT}")
     beside.unlink()
     inside = sinogram.geometry_with(str(path))
     assert inside == ((path, GEOMETRY_TEXT) if suffix in (".npz", ".h5", ".mat") else None)
@@ -37,7 +38,7 @@ def test_sinograms_are_read_back(tmp_path, suffix):
 
 def test_stack_needs_an_index(tmp_path):
     np.save(tmp_path / "y.npy", np.stack([Y, 2 * Y]))
-    read = lambda index: sinogram.read_sinogram(str(tmp_path / "y.npy"), "sinogram", index, "metres", GEOMETRY)  # noqa: E731
+    read = lambda index: sinogram.read_sinogram(str(tmp_path / "y.npy"), "sinogram", index, "metres", GEOMETRY)[0]  # noqa: E731
     assert torch.equal(read(1), 2 * read(0))
     for index in (None, 2, -1):
         with pytest.raises(InputError, match="index"):
@@ -48,31 +49,31 @@ def test_part_of_a_scan_is_taken_from_the_whole(tmp_path):
     np.save(tmp_path / "y.npy", Y)
     part = Parallel(pixels=16, fov_m=0.2, views="1:3", bins=23, scan_views=6)
     assert torch.equal(
-        sinogram.read_sinogram(str(tmp_path / "y.npy"), "sinogram", None, "metres", part)[0, 0], torch.from_numpy(Y[1:3])
+        sinogram.read_sinogram(str(tmp_path / "y.npy"), "sinogram", None, "metres", part)[0][0, 0], torch.from_numpy(Y[1:3])
     )
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".h5", ".tif", ".png", ".dcm", ".nii.gz"])
 def test_images_are_read_back(tmp_path, suffix):
     path = image.check_output(str(tmp_path / f"x{suffix}"))
-    image.write_image(path, X, 0.002)
+    image.write_image(path, X, Unit.RELATIVE, 0.002)
     back = {
         ".npy": lambda: np.load(path),
         ".h5": lambda: h5py.File(path)["image"][:],
         ".tif": lambda: tifffile.imread(path),
         ".png": lambda: X.min() + imread(path) / 255 * (X.max() - X.min()),
         ".dcm": lambda: (pydicom.dcmread(path).pixel_array / 1000 + 1) * (20 / 81.35858),
-        ".nii.gz": lambda: np.asarray(nibabel.load(path).dataobj)[:, :, 0].T,
+        ".nii.gz": lambda: np.asarray(nibabel.load(path).dataobj).T,
     }[suffix]()
     assert np.abs(back - X).max() <= {".png": 0.5 / 255, ".dcm": 0.5 / 1000 * 0.25}.get(suffix, 0) + 1e-7
-    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    assert {p.name for p in tmp_path.iterdir()} == {path.name} | ({"x.npy.json"} if suffix == ".npy" else set())
 
 
 def test_dicom_is_in_hounsfield_units_with_its_pixel_size(tmp_path):
-    image.write_image(tmp_path / "x.dcm", X, 0.0025)
+    image.write_image(tmp_path / "x.dcm", X, Unit.RELATIVE, 0.0025)
     file = pydicom.dcmread(tmp_path / "x.dcm")
     assert file.PixelSpacing == [2.5, 2.5] and abs(file.pixel_array[3, 5] - to_hu(X[3, 5])) <= 0.5
-    assert torch.allclose(image.read_image(str(tmp_path / "x.dcm"), None, "relative")[0, 0], torch.from_numpy(X), atol=2e-4)
+    assert torch.allclose(image.read_image(str(tmp_path / "x.dcm"), None, None).x[0, 0], torch.from_numpy(X), atol=2e-4)
 
 
 def test_images_to_scan_come_from_many_formats(tmp_path):
@@ -81,17 +82,17 @@ def test_images_to_scan_come_from_many_formats(tmp_path):
     tifffile.imwrite(tmp_path / "x.tif", X)
     imsave(tmp_path / "x.png", (255 * X).astype(np.uint8), check_contrast=False)
     for suffix in (".npy", ".mat", ".tif", ".png"):
-        x = image.read_image(str(tmp_path / f"x{suffix}"), None, "relative")
+        x = image.read_image(str(tmp_path / f"x{suffix}"), None, "relative").x
         assert np.abs(x[0, 0].numpy() - X).max() <= (1 / 255 if suffix == ".png" else 0)
-    image.write_image(tmp_path / "x.h5", X, 0.002)
-    assert np.array_equal(image.read_image(str(tmp_path / "x.h5"), None, "relative")[0, 0].numpy(), X)
+    image.write_image(tmp_path / "x.h5", X, Unit.RELATIVE, 0.002)
+    assert np.array_equal(image.read_image(str(tmp_path / "x.h5"), None, None).x[0, 0].numpy(), X)
     slices = str(write_slices(tmp_path / "slices.h5", ["A", "B"], size=16))
-    assert image.read_image(slices, 1, "relative").shape == (1, 1, 16, 16)
+    assert image.read_image(slices, 1, None).x.shape == (1, 1, 16, 16)
     for index in (None, 2):
         with pytest.raises(InputError, match="index"):
-            image.read_image(slices, index, "relative")
+            image.read_image(slices, index, None)
     np.save(tmp_path / "hu.npy", np.zeros((16, 16)))
-    assert image.read_image(str(tmp_path / "hu.npy"), None, "HU").mean().item() == pytest.approx(20 / 81.35858)
+    assert image.read_image(str(tmp_path / "hu.npy"), None, "HU").x.mean().item() == pytest.approx(20 / 81.35858)
 
 
 def test_what_fails_leaves_nothing_and_loses_nothing(tmp_path):

@@ -33,11 +33,11 @@ LITTLE = 2**26  # bytes that it may take
 
 
 def scanned(path, index=None, unit="metres"):
-    return sinogram.read_sinogram(str(path), "sinogram", index, unit, SCAN)
+    return sinogram.read_sinogram(str(path), "sinogram", index, unit, SCAN)[0]
 
 
 def seen(path):
-    return image.read_image(str(path), None, "relative")
+    return image.read_image(str(path), None, None).x
 
 
 @pytest.fixture(autouse=True)
@@ -215,7 +215,7 @@ def test_mat_files_are_read_as_scipy_reads_them(tmp_path, options):
     scipy.io.savemat(tmp_path / "y.mat", arrays, **options)
     for name, array in scipy.io.loadmat(tmp_path / "y.mat", variable_names=arrays).items():
         if name in arrays:
-            y = sinogram.read_sinogram(str(tmp_path / "y.mat"), name, None, "metres", SCAN)
+            y = sinogram.read_sinogram(str(tmp_path / "y.mat"), name, None, "metres", SCAN)[0]
             assert np.array_equal(y[0, 0].numpy(), array.astype(np.float32))
     for bad in ({"sinogram": Y > 1}, {"sinogram": 1j * Y}, {"other": Y}):
         scipy.io.savemat(tmp_path / "bad.mat", bad, **options)
@@ -391,9 +391,9 @@ def test_units_of_each_kind_of_image(tmp_path):
     hu[0] = 0
     expected = np.where(hu == 0, 20, 40) / MU_MAX
     np.save(tmp_path / "x.npy", hu)
-    np.testing.assert_allclose(image.read_image(str(tmp_path / "x.npy"), None, "HU")[0, 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(image.read_image(str(tmp_path / "x.npy"), None, "HU").x[0, 0], expected, rtol=1e-6)
     dicom = write_dicom(tmp_path / "x.dcm", (hu + 200) * 4, RescaleSlope=0.25, RescaleIntercept=-200)
-    np.testing.assert_allclose(image.read_image(str(dicom), None, "relative")[0, 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(image.read_image(str(dicom), None, None).x[0, 0], expected, rtol=1e-6)
     np.save(tmp_path / "y.npy", Y)
     np.testing.assert_allclose(scanned(tmp_path / "y.npy", unit="log")[0, 0], Y / MU_MAX, rtol=1e-6)
     for bits, kind in ((8, np.uint8), (16, np.uint16)):
@@ -402,7 +402,9 @@ def test_units_of_each_kind_of_image(tmp_path):
     Image.fromarray(X > 0.5).save(tmp_path / "x.png")
     one_line(seen, tmp_path / "x.png", says="mode 1")
     for unit in ("hu", "GRAY", ""):
-        one_line(image.read_image, str(tmp_path / "x.npy"), None, unit, says="relative or HU")
+        one_line(
+            image.read_image, str(tmp_path / "x.npy"), None, unit, says="unknown unit: expected attenuation or Hounsfield units"
+        )
 
 
 def test_a_tif_reads_no_other_file(tmp_path):

@@ -10,6 +10,7 @@ from conftest import inside, write_slices
 
 from ctrecon.errors import InputError
 from ctrecon.files import image, sinogram
+from ctrecon.files.unit import Unit
 
 IMAGES = (".npy", ".h5", ".tif", ".png", ".dcm", ".nii.gz")
 SINOGRAMS = (".npy", ".npz", ".h5", ".tif", ".mat")
@@ -41,13 +42,13 @@ def full(tmp_path):
 def test_an_image_on_a_full_disk_stays_what_it_was(full, suffix):
     disk, fill = full
     path = disk / f"x{suffix}"
-    image.write_image(path, X, 0.002)
+    image.write_image(path, X, Unit.RELATIVE, 0.002)
     before = path.read_bytes()
     fill()
     with pytest.raises(OSError, match="space") as raised:
-        image.write_image(path, X[::-1], 0.002)
+        image.write_image(path, X[::-1], Unit.RELATIVE, 0.002)
     assert raised.value.filename == str(path)
-    assert path.read_bytes() == before and {p.name for p in disk.iterdir()} == {path.name, "filling"}
+    assert path.read_bytes() == before and {p.name for p in disk.iterdir()} - {"x.npy.json"} == {path.name, "filling"}
 
 
 @pytest.mark.parametrize("suffix", SINOGRAMS)
@@ -75,7 +76,7 @@ from ctrecon.cli import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
 for suffix in sys.argv[1:]:
     Path("o" + suffix).write_bytes(b"")
-    sys.argv = ["ctrecon", "reconstruct", "sinogram=y.npy", "out=o" + suffix, "model=fbp", "geometry=tiny", "device=cpu"]
+    sys.argv = ["ctrecon", "reconstruct", "sinogram=y.npy", "out=o" + suffix, "model=fbp", "geometry=tiny", "unit=metres", "device=cpu"]
     with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(said):
         try:
             main()
@@ -100,7 +101,7 @@ def test_images_that_are_not_finite_are_not_written(tmp_path, suffix, value, rec
     bad = X.astype(np.float64)
     bad[3, 4] = value
     with pytest.raises(InputError, match="the image"):
-        image.write_image(tmp_path / f"x{suffix}", bad, 0.002)
+        image.write_image(tmp_path / f"x{suffix}", bad, Unit.RELATIVE, 0.002)
     with pytest.raises(InputError, match="the sinogram"):
         sinogram.write_sinogram(tmp_path / "y.npy", bad, TEXT)
     assert not list(tmp_path.iterdir()) and not recwarn.list
@@ -108,9 +109,10 @@ def test_images_that_are_not_finite_are_not_written(tmp_path, suffix, value, rec
 
 def test_large_values_do_not_become_infinite_on_the_way_to_a_picture(tmp_path, recwarn):
     wide = np.where(X > 0.5, np.float32(3e38), np.float32(-3e38))
-    for suffix in (".png", ".dcm"):
-        image.write_image(tmp_path / f"x{suffix}", wide, 0.002)
-    assert not recwarn.list
+    image.write_image(tmp_path / "x.png", wide, Unit.RELATIVE, 0.002)
+    with pytest.raises(InputError, match="which no material has"):
+        image.write_image(tmp_path / "x.dcm", wide, Unit.RELATIVE, 0.002)
+    assert not recwarn.list and [p.name for p in tmp_path.iterdir()] == ["x.png"]
 
 
 @pytest.mark.parametrize("suffix", IMAGES)
@@ -118,8 +120,10 @@ def test_an_output_replaces_an_image_or_an_empty_file_only(tmp_path, suffix):
     path = tmp_path / f"x{suffix}"
     path.write_bytes(b"")
     assert image.check_output(str(path)) == path
-    image.write_image(path, X, 0.002)
-    assert image.check_output(str(path), str(tmp_path / "missing"), None) == path
+    image.write_image(path, X, Unit.RELATIVE, 0.002)
+    assert image.check_output(str(path), str(tmp_path / "missing"), None, overwrite=True) == path
+    with pytest.raises(InputError, match=f"x{suffix}: is there already; say overwrite=true or choose another name"):
+        image.check_output(str(path))
     path.write_text("notes of a year")
     with pytest.raises(InputError, match="no " + suffix):
         image.check_output(str(path))
@@ -128,8 +132,13 @@ def test_an_output_replaces_an_image_or_an_empty_file_only(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", SINOGRAMS)
 def test_a_sinogram_is_written_over_its_kind_and_beside_a_geometry_only(tmp_path, suffix):
     path = tmp_path / f"config{suffix}"
-    sinogram.write_sinogram(path, X, TEXT)
-    assert sinogram.check_output(str(path)) == path
+    beside = sinogram.write_sinogram(path, X, TEXT)
+    assert sinogram.check_output(str(path), overwrite=True) == path
+    with pytest.raises(InputError, match="is there already; say overwrite=true"):
+        sinogram.check_output(str(path))
+    path.unlink()
+    with pytest.raises(InputError, match=f"{beside} is there already; say overwrite=true"):
+        sinogram.check_output(str(path))
     path.with_suffix(".yaml").write_text("seed: 0\nmodel:\n  _target_: ctrecon.models.unrolled.Unrolled\n")  # as a run's
     with pytest.raises(InputError, match=r"config\.yaml, where something else is"):
         sinogram.check_output(str(path))
