@@ -12,7 +12,7 @@ from torch import Tensor
 from ctrecon.disk.reading import as_numbers, check_declared, reading
 from ctrecon.errors import InputError
 from ctrecon.files.label import Label
-from ctrecon.files.stored import OPEN
+from ctrecon.files.stored import OPEN, check_counts
 
 Shape = tuple[int, int]
 SMALLEST = 4  # rows and columns of an image
@@ -37,6 +37,7 @@ def read_array(path: Path, name: str, index: int | None, check: Callable[[Shape]
         raise InputError(f"{path}: suffix {suffix or 'missing'}; expected one of {' '.join(OPEN)}")
     with reading(path, suffix), ExitStack() as stack:
         stored = OPEN[suffix](path, name, stack)
+        check_counts(stored.shape, path)
         if len(stored.shape) == 3:
             index = chosen(index, stored.shape[0], path)
         elif len(stored.shape) != 2 or index is not None:

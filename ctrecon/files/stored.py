@@ -49,9 +49,18 @@ class Stored:
     whole: bool = False
 
 
+def check_counts(shape: tuple[int, ...], path: Path) -> None:
+    """Raises InputError where a header counts less than one row, column or entry of a stack."""
+    if any(count < 1 for count in shape):
+        raise InputError(
+            f"{path}: its header says {' x '.join(map(str, shape))} values; expected at least one each way: is it damaged?"
+        )
+
+
 def _npy(path: Path, name: str, stack: ExitStack) -> Stored:
     with path.open("rb") as file:
         _check_version(file)
+        check_counts(np.lib.format.read_array_header_1_0(file)[0], path)
     array = np.lib.format.open_memmap(path, mode="r")
     return Stored(array.shape, array.dtype, lambda index: array if index is None else array[index], sidecar(path))
 

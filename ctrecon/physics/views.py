@@ -10,6 +10,8 @@ import numpy as np
 from ctrecon.errors import InputError
 from ctrecon.physics.bounds import check_angle, check_count, is_number
 
+FEW, LEAST_RAD, MOST_RAD = 10, 2.5, 7.0  # so many angles over so wide a range below 7 are a whole scan in radians
+
 
 @dataclass(frozen=True)
 class Views:
@@ -73,6 +75,12 @@ def _check_angles(angles_deg: Sequence[int | float], scan_views: int | None, ste
         raise InputError("geometry.angles_deg=[]: expected a list of angles in degrees")
     for angle in angles_deg:
         check_angle("angles_deg", angle)
+    low, high = min(angles_deg), max(angles_deg)
+    if len(angles_deg) >= FEW and high - low > LEAST_RAD and max(-low, high) < MOST_RAD:
+        raise InputError(
+            f"geometry.angles_deg: {len(angles_deg)} angles from {low:.4g} to {high:.4g}: are these radians? expected degrees "
+            f"(up to {np.rad2deg(high):.4g}); for a scan of so few degrees say start_deg and step_deg instead"
+        )
 
 
 def _scanned(picked: Any, scan_views: int | None, angles_deg: Sequence[int | float] | None) -> int:
