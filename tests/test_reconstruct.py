@@ -1,14 +1,18 @@
 """A sinogram file becomes the image that it was made from, in every scan and unit."""
 
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pydicom
 import pytest
 import torch
 import yaml
-from conftest import inside
+from conftest import inside, write_dicom
 
 from ctrecon.config.experiment import model_of
 from ctrecon.physics.attenuation import MU_MAX
@@ -224,3 +228,136 @@ def test_odd_files_and_devices_are_refused(word, says, here, capsys):
     scan(here, "y.npy", "geometry=tiny")
     base = [f"{key}={value}" for key, value in {"sinogram": "y.npy", "out": "bad.npy"}.items() if not word.startswith(key)]
     assert says in refused(here, capsys, *base, "model=fbp", "geometry=tiny", word)
+
+
+def test_without_a_geometry_one_is_asked_for_and_those_that_fit_are_named(here, capsys):
+    np.save(here / "bare.npy", np.ones((50, 182), dtype=np.float32))
+    error = refused(here, capsys, "sinogram=bare.npy", "out=bad.npy", "model=fbp")
+    assert (
+        "50 x 182 values and no geometry" in error and "geometry=NAME (of this shape: sparse_50)" in error and "bare.yaml" in error
+    )
+    np.save(here / "bare.npy", np.ones((50, 91), dtype=np.float32))
+    for words in ([], ["geometry.pixels=32"]):
+        error = refused(here, capsys, "sinogram=bare.npy", "out=bad.npy", "model=fbp", *words)
+        assert "none of conf/geometry has this shape" in error
+
+
+def test_the_geometry_in_use_is_said(here, capsys):
+    scan(here, "y.npy", "geometry=tiny")
+    for words, says in (
+        (["model=fbp"], "geometry: y.yaml, 16 views x 46 bins, an image of 0.36 m"),
+        (["model=fbp", "geometry=tiny"], "geometry: tiny, which is that of y.yaml"),
+        ([f"run={RUN}"], f"geometry: that of {RUN}, which is that of y.yaml"),
+        (["model=fbp", "geometry.pixels=16"], "geometry: y.yaml, changed by geometry.pixels=16, 16 views x 46 bins"),
+    ):
+        image(here, "sinogram=y.npy", *words)
+        assert says in capsys.readouterr().out
+
+
+def test_a_transposed_sinogram_is_recognised(here, capsys):
+    y = scan(here, "y.npy", "geometry=tiny")
+    np.save(here / "y.npy", y.T)
+    assert "transpose it" in refused(here, capsys, "sinogram=y.npy", "out=bad.npy", "model=fbp")
+
+
+def test_angles_in_radians_are_recognised(here, capsys):
+    y = scan(here, "y.npy", "geometry=tiny")
+    np.save(here / "r.npy", y)
+    write_geometry(here / "r.yaml", views=None, angles_deg=np.linspace(0, np.pi, 16, endpoint=False).tolist())
+    error = refused(here, capsys, "sinogram=r.npy", "out=bad.npy", "model=fbp")
+    assert "r.yaml: geometry.angles_deg: 16 angles from 0 to 2.945: are these radians? expected degrees (up to 168.8)" in error
+    write_geometry(
+        here / "r.yaml", views=None, angles_deg=(np.linspace(0, 180, 16, endpoint=False) + 0.5 * (np.arange(16) == 3)).tolist()
+    )
+    error = refused(here, capsys, "sinogram=r.npy", "out=bad.npy", "model=fbp", "geometry=tiny")
+    assert "(view 3 at 34.25 degrees there, at 33.75 degrees here, 1 of 16 differ)" in error and "fov_m" not in error
+
+
+HTC = ["sinogram=htc.h5", "index=1", "model=fbp", "geometry=fan_htc2022", "geometry.views=72", f"geometry.pixels={PIXELS}"]
+
+
+@pytest.fixture(scope="module")
+def measured(here):
+    """As the challenge's data come: -log(I/I0), and nothing that says so; a disc of water of 45 mm."""
+    u = 0.0002 * (np.arange(560) - 279.5)
+    distance = 0.41066 * u / np.hypot(u, 0.55374)  # of a ray to the centre, about which the disc is the same from all sides
+    chord = 2 * np.sqrt(np.clip(0.0225**2 - distance**2, 0, None))
+    with h5py.File(here / "htc.h5", "w") as file:
+        file["sinogram"] = np.stack([np.zeros((721, 560)), np.tile(20 * chord, (721, 1))]).astype(np.float32)
+    return here
+
+
+def test_hounsfield_units_are_never_guessed(measured, tmp_path):
+    """In a process of its own: the command that wrote a saturated file without a word."""
+    command = [sys.executable, "-m", "ctrecon", "reconstruct", *HTC, "device=cpu", f"out={tmp_path / 'disc.dcm'}"]
+    done = subprocess.run(command, cwd=measured, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and not list(tmp_path.iterdir())
+    assert "does not say its unit, and out=*.dcm holds Hounsfield units: say unit=log" in done.stderr
+
+
+def test_with_the_unit_water_is_0_hu(measured, tmp_path):
+    inside("reconstruct", *HTC, "unit=log", f"out={tmp_path / 'disc.dcm'}", cwd=measured)
+    file = pydicom.dcmread(tmp_path / "disc.dcm")
+    hu = file.pixel_array * float(file.RescaleSlope) + float(file.RescaleIntercept)
+    assert abs(hu[12:20, 12:20].mean()) < 15 and abs(hu[:4].mean() + 1000) < 60
+    assert file.PixelSpacing[0] == pytest.approx(1000 * 0.0759410265 / PIXELS)
+
+
+def test_data_that_say_their_unit_need_no_word(measured, tmp_path):
+    with h5py.File(measured / "htc.h5") as file, h5py.File(tmp_path / "htc.h5", "w") as copy:
+        copy["sinogram"] = file["sinogram"][:]
+        copy["sinogram"].attrs["unit"] = "log"
+    inside("reconstruct", *HTC, "out=disc.npy", cwd=tmp_path)
+    assert np.load(tmp_path / "disc.npy")[12:20, 12:20].mean() == pytest.approx(20 / MU_MAX, rel=0.02)
+    assert json.loads((tmp_path / "disc.npy.json").read_text())["unit"] == "relative"
+
+
+def test_of_an_unknown_unit_comes_an_image_of_an_unknown_unit(measured, tmp_path, capsys):
+    inside("reconstruct", *HTC, f"out={tmp_path / 'disc.npy'}", cwd=measured)
+    assert json.loads((tmp_path / "disc.npy.json").read_text())["unit"] == "unknown"
+    assert "is not known, and that of the image neither: say unit=log" in capsys.readouterr().out
+    assert np.load(tmp_path / "disc.npy")[12:20, 12:20].mean() == pytest.approx(20, rel=0.02)  # 1/m, as logarithms give
+
+
+def test_a_model_that_needs_the_unit_says_what_it_assumes(here, capsys):
+    y = scan(here, "y.npy", "geometry=tiny")
+    np.save(here / "bare.npy", y)
+    (here / "bare.yaml").unlink(missing_ok=True)
+    x = image(here, "sinogram=bare.npy", f"run={RUN}")
+    assert "assumed: bare.npy is in metres" in capsys.readouterr().out
+    np.testing.assert_array_equal(image(here, "sinogram=y.npy", f"run={RUN}"), x)
+    assert "assumed" not in capsys.readouterr().out
+    assert "say unit=log" in refused(here, capsys, "sinogram=y.npy", "out=bad.npy", f"run={RUN}", "unit=unknown")
+
+
+def test_counts_are_no_measurement_of_lengths(here, capsys):
+    y = scan(here, "y.npy", "geometry=tiny")
+    np.save(here / "counts.npy", 1e4 * np.exp(-MU_MAX * y))
+    error = refused(here, capsys, "sinogram=counts.npy", "out=bad.dcm", "model=fbp", "geometry=tiny", "unit=log")
+    assert "are these counts? take -log(counts / flat field)" in error
+
+
+def test_what_is_there_is_replaced_when_that_is_said(here, capsys):
+    scan(here, "y.npy", "geometry=tiny")
+    np.save(here / "image.npy", np.zeros(3))
+    words = ["sinogram=y.npy", "out=image.npy", "model=fbp"]
+    assert "out=image.npy: is there already; say overwrite=true or choose another name" in refused(here, capsys, *words)
+    assert image(here, *words[:1], "model=fbp").shape == (32, 32)
+
+
+def test_like_is_a_ct_slice_and_goes_into_dicom(here, capsys):
+    scan(here, "y.npy", "geometry=tiny")
+    write_dicom(here / "like.dcm", np.full((8, 8), 1000), "4711", PixelSpacing=[45, 45])
+    write_dicom(here / "mr.dcm", np.full((8, 8), 1000), Modality="MR")
+    base = ["sinogram=y.npy", "model=fbp"]
+    assert "go into DICOM files only" in refused(here, capsys, *base, "out=bad.npy", "like=like.dcm")
+    assert "expected a CT slice" in refused(here, capsys, *base, "out=bad.dcm", "like=mr.dcm")
+    assert "is the file that is read" in refused(here, capsys, *base, "out=like.dcm", "like=like.dcm", "overwrite=true")
+    inside("reconstruct", *base, "out=z.dcm", "like=like.dcm", cwd=here)
+    z, like = pydicom.dcmread(here / "z.dcm"), pydicom.dcmread(here / "like.dcm")
+    assert (z.PatientID, z.FrameOfReferenceUID) == (
+        "4711",
+        like.FrameOfReferenceUID,
+    ) and "its place not" not in capsys.readouterr().out
+    inside("reconstruct", *base, "geometry.fov_m=0.3", "out=small.dcm", "like=like.dcm", cwd=here)
+    assert "its place not: it does not cover the same square of 0.3 m" in capsys.readouterr().out

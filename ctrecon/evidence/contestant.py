@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ctrecon.errors import InputError
+from ctrecon.runs.difference import differences
 from ctrecon.runs.results import METRICS, SUMMARY, Results
 from ctrecon.runs.run import CONFIG
 
@@ -130,19 +131,17 @@ def short(name: str) -> str:
 
 
 def same_setting(path: Path, setting: dict[str, Any], other_path: Path, other: dict[str, Any]) -> None:
-    """Raises InputError, with the first difference, where two were not measured alike."""
+    """Raises InputError, with the differences, where two were not measured alike."""
     for key in ("default_definition", "definitions"):
         if setting[key] != other[key]:
-            raise InputError(
-                f"{path} was measured by other definitions than {other_path} ({key}: {setting[key]}, not {other[key]}): evaluate both again"
-            )
-    for key in dict.fromkeys([*other["test"], *setting["test"]]):
-        mine, theirs = setting["test"].get(key), other["test"].get(key)
-        if mine != theirs:
-            raise InputError(
-                f"{path} was measured on another test set than {other_path} ({key}: {mine}, not {theirs}): "
-                "evaluate both with the same data, geometry, noise and turns"
-            )
+            different = "; ".join(differences(other[key], setting[key], key))
+            raise InputError(f"{path} was measured by other definitions than {other_path} ({different}): evaluate both again")
+    different = list(differences(other["test"], setting["test"]))
+    if different:
+        raise InputError(
+            f"{path} was measured on another test set than {other_path} ({'; '.join(different)}): evaluate both with the same data, geometry, "
+            "noise and turns"
+        )
 
 
 def _facts(summary: dict[str, Any], folder: str) -> dict[str, Any]:

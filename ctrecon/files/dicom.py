@@ -51,7 +51,7 @@ def square_side(pixels: int, down: float, across: float, where: str) -> float:
     """Side in metres of an image whose pixels have that height and width. Raises InputError where they are not square."""
     if not (np.isfinite([down, across]).all() and down > 0 and abs(across / down - 1) < 1e-3):
         raise InputError(f"{where}: pixels of {1000 * down:.6g} x {1000 * across:.6g} mm; expected square ones: resample it first")
-    return pixels * down
+    return float(pixels * down)
 
 
 def unit_of(path: Path) -> str | None:

@@ -12,7 +12,6 @@ environment.json     versions, device, commit, command
 import io
 import math
 import zipfile
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +22,7 @@ from ctrecon.disk.atomic import replacing, write_text
 from ctrecon.disk.yaml_file import as_yaml, read_yaml
 from ctrecon.errors import InputError
 from ctrecon.runs import weights
+from ctrecon.runs.difference import differences
 from ctrecon.runs.folder import Folder
 from ctrecon.runs.moved import current
 
@@ -57,7 +57,7 @@ class Run(Folder):
 
     def check(self, config: dict[str, Any]) -> None:
         """Raises InputError where the folder holds a run of another configuration; the message shows the difference."""
-        different = list(_differences(self.config(), config)) if self.begun() else []
+        different = list(differences(self.config(), config)) if self.begun() else []
         if different:
             raise InputError(
                 f"{self.path}: holds a run with another configuration ({'; '.join(different)}); choose another name= or remove the folder"
@@ -170,11 +170,3 @@ def _is_status(found: dict[str, Any]) -> bool:
         and (found["best"] is None or number(found["best"]))
         and (found["error"] is None or isinstance(found["error"], str))
     )
-
-
-def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in dict.fromkeys([*old, *new]):
-            yield from _differences(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
-    elif old != new:
-        yield f"{key}: {old} there, {new} here"
