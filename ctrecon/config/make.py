@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, get_type_hints
 
 from ctrecon.config.kind import fits, hints, in_words
-from ctrecon.config.source import annotations
+from ctrecon.config.source import annotations, descends
 from ctrecon.config.training import Images, Training
 from ctrecon.errors import InputError
 
@@ -76,8 +76,11 @@ def kinds(group: str, node: dict[str, Any]) -> dict[str, Any]:
     """The annotation of each option of a node; those of no group where the group is none."""
     if not group:
         return hints(Training)
+    path = _path(group, node)
     try:
-        found = annotations(_path(group, node))
+        if group != "optimizer" and not descends(path, f"ctrecon.{NOUNS[group]}"):  # whose noun is torch's
+            raise _refused(group, path)
+        found = annotations(path)
     except LookupError:  # a module that has no source, or no such class
         found = hints(target(group, node))
     return found | (hints(Images) if group == "data" else {})

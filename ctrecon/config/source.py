@@ -41,6 +41,25 @@ def annotations(path: str) -> dict[str, Any]:
     return {name: hint for one in reversed(inherited) for name, hint in one.items()} | fields
 
 
+def descends(path: str, noun: str) -> bool:
+    """Whether a class is, or comes from, another one of the package, or a function says that it returns such a one.
+
+    Raises:
+        LookupError: As `annotations`.
+    """
+    if path == noun:
+        return True
+    module, _, name = path.rpartition(".")
+    names = _names(module)
+    found = names.get(name)
+    if isinstance(found, str):
+        return descends(found, noun)
+    if found is None:
+        raise LookupError(path)
+    above = found.bases if isinstance(found, ast.ClassDef) else [found.returns] if found.returns else []
+    return any(descends(where, noun) for base in above if (where := _place(base, module, names)))
+
+
 @lru_cache
 def _names(module: str) -> dict[str, ast.stmt | str]:
     """What a module of the package defines, and the paths of what it imports from others."""
