@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from ctrecon.config.experiment import Experiment, config_of, read_geometry
+from ctrecon.config.compose import config_of
+from ctrecon.config.experiment import Experiment, read_geometry
+from ctrecon.config.kind import Device
 from ctrecon.config.options import options
+from ctrecon.config.place import File, RunFolder
 from ctrecon.config.words import Words
 from ctrecon.errors import InputError
 from ctrecon.files.image import check_output, write_image
@@ -22,14 +25,14 @@ from ctrecon.shapes import Sinogram
 
 def main(words: list[str]) -> None:
     """ctrecon reconstruct."""
-    chosen, rest = options(reconstruct, words)
+    chosen, rest = options("reconstruct", words)
     reconstruct(**chosen, words=rest)
     print(f"written: {chosen['out']}")
 
 
 @torch.no_grad()
 def reconstruct(
-    sinogram: str, out: str, run: str | None, dataset: str, index: int | None, unit: str, device: str, words: Words
+    sinogram: File, out: str, run: RunFolder | None, dataset: str, index: int | None, unit: str, device: Device, words: Words
 ) -> None:
     """Turn a sinogram file into an image file, with a trained run or a classical model."""
     target, where = check_output(out, sinogram), pick_device(device)
@@ -46,7 +49,7 @@ def reconstruct(
     write_image(target, image, experiment.geometry.pixel_m)
 
 
-def _experiment(sinogram: str, run: str | None, words: Words) -> Experiment:
+def _experiment(sinogram: str, run: RunFolder | None, words: Words) -> Experiment:
     """The experiment of words or a run, of the geometry that comes with the sinogram unless another one was chosen."""
     config, beside = config_of(run, words), geometry_with(sinogram)
     if beside is None:

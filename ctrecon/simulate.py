@@ -5,6 +5,7 @@ from pathlib import Path
 from ctrecon.config.experiment import experiment_of
 from ctrecon.config.kind import Seed
 from ctrecon.config.options import options
+from ctrecon.config.place import File
 from ctrecon.config.words import Words
 from ctrecon.data.scanner import Scanner
 from ctrecon.disk.yaml_file import as_yaml
@@ -14,12 +15,12 @@ from ctrecon.files.sinogram import check_output, write_sinogram
 
 def main(words: list[str]) -> None:
     """ctrecon simulate."""
-    chosen, rest = options(simulate, words)
+    chosen, rest = options("simulate", words)
     beside = simulate(**chosen, words=rest)
     print(f"written: {chosen['out']}, its geometry: {beside}")
 
 
-def simulate(image: str, out: str, index: int | None, unit: str, seed: Seed, words: Words) -> Path:
+def simulate(image: File, out: str, index: int | None, unit: str, seed: Seed, words: Words) -> Path:
     """Scan an image file into a sinogram file; returns the path of the geometry written beside it."""
     target, experiment = check_output(out, image), experiment_of(None, words)
     x = read_image(image, index, unit)
