@@ -4,7 +4,9 @@ import sys
 from collections.abc import Iterable
 
 from ctrecon.config.experiment import model_of
+from ctrecon.config.kind import Device
 from ctrecon.config.options import options
+from ctrecon.config.place import RunFolder
 from ctrecon.errors import InputError
 from ctrecon.guarantee.certificate import certify
 from ctrecon.guarantee.claim import Claim
@@ -15,7 +17,7 @@ from ctrecon.runs.results import Results
 
 def main(words: list[str]) -> None:
     """ctrecon certify: status 1 where a promise is broken."""
-    chosen, rest = options(certify_run, words)
+    chosen, rest = options("certify", words)
     show(certify_run(**chosen, words=rest), chosen["out"] or chosen["run"])
 
 
@@ -26,7 +28,7 @@ def show(claims: list[Claim], folder: str) -> None:
         sys.exit(1)
 
 
-def certify_run(run: str, words: Iterable[str], image: int, out: str | None, device: str) -> list[Claim]:
+def certify_run(run: RunFolder, words: Iterable[str], image: int, out: str | None, device: Device) -> list[Claim]:
     """Measure what the model of a run promises, on one of its test images; returns the claims."""
     place = pick_device(device)
     experiment, model = model_of(run, words)

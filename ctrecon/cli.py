@@ -45,6 +45,9 @@ def main() -> None:
         if {"-h", "--help"} & set(words):
             _help(verb)
         else:
+            from ctrecon.config.check import check
+
+            check(verb, words)
             importlib.import_module(f"ctrecon.{verb}").main(words)
         sys.stdout.flush()  # here, so that a closed pipe is met here and not after the end
 

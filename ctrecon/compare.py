@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ctrecon.config.options import options
+from ctrecon.config.place import Folders
 from ctrecon.evidence.comparison import read
 from ctrecon.report import figures
 from ctrecon.report.comparison import write
@@ -10,10 +11,10 @@ from ctrecon.report.comparison import write
 
 def main(words: list[str]) -> None:
     """ctrecon compare."""
-    print(compare(**options(compare, words)[0]))
+    print(compare(**options("compare", words)[0]))
 
 
-def compare(runs: str | list[str], out: str) -> str:
+def compare(runs: Folders, out: str) -> str:
     """Write tables, charts, pictures and a page into a folder; returns what there is to say.
 
     Args:

@@ -10,6 +10,7 @@ from pydicom.data import get_testdata_file
 from ctrecon.compare import compare
 from ctrecon.config.compose import compose
 from ctrecon.config.experiment import Experiment, model_of
+from ctrecon.config.kind import Device
 from ctrecon.config.make import target
 from ctrecon.config.options import options
 from ctrecon.evaluate import evaluate_run
@@ -29,10 +30,10 @@ CONTESTANTS = {"plain": ["conv=plain", *NARROW], "c4": ["conv=c4", *NARROW], "fb
 
 def main(words: list[str]) -> None:
     """ctrecon demo."""
-    demo(**options(demo, words)[0])
+    demo(**options("demo", words)[0])
 
 
-def demo(out: str, steps: int, device: str) -> None:
+def demo(out: str, steps: int, device: Device) -> None:
     """Train, evaluate, compare and reconstruct; everything is left in `out`, and going on after a stop is the same command."""
     folder, began = Path(out), time.perf_counter()
     experiments = {name: compose([*WORDS, *words, f"fit.steps={steps}"]) for name, words in CONTESTANTS.items()}

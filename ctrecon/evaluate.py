@@ -5,7 +5,9 @@ from typing import Any
 
 from ctrecon import certify
 from ctrecon.config.experiment import model_of
+from ctrecon.config.kind import Device
 from ctrecon.config.options import options
+from ctrecon.config.place import RunFolder
 from ctrecon.data.split import no_leak
 from ctrecon.errors import InputError
 from ctrecon.guarantee.certificate import certify as certify_model
@@ -24,7 +26,7 @@ NOT_THE_TEST = ("train_size", "val_size", "noise")
 
 def main(words: list[str]) -> None:
     """ctrecon evaluate."""
-    chosen, rest = options(evaluate_run, words)
+    chosen, rest = options("evaluate", words)
     folder = chosen["out"] or chosen["run"]
     summary, claims = evaluate_run(**chosen, words=rest)
     for turn, metrics in summary["metrics"].items():
@@ -38,11 +40,11 @@ def main(words: list[str]) -> None:
 
 
 def evaluate_run(
-    run: str,
+    run: RunFolder,
     words: Iterable[str],
     turns: list[int | float],
     out: str | None,
-    device: str,
+    device: Device,
     certificate: bool,
     leaks: bool = False,
     averaged: bool = False,

@@ -6,7 +6,9 @@ from typing import Literal
 import torch
 
 from ctrecon.config.experiment import Experiment
+from ctrecon.config.kind import Device
 from ctrecon.config.options import options
+from ctrecon.config.place import File, RunFolder
 from ctrecon.config.scan import fitting, scanned
 from ctrecon.config.words import Words
 from ctrecon.disk.atomic import suffix_of
@@ -27,22 +29,22 @@ CURE = "say unit=log where it is -log(I/I0), unit=metres where it is that divide
 
 def main(words: list[str]) -> None:
     """ctrecon reconstruct."""
-    chosen, rest = options(reconstruct, words)
+    chosen, rest = options("reconstruct", words)
     for line in reconstruct(**chosen, words=rest):
         print(line)
 
 
 @torch.no_grad()
 def reconstruct(
-    sinogram: str,
+    sinogram: File,
     out: str,
-    run: str | None,
+    run: RunFolder | None,
     dataset: str,
     index: int | None,
     unit: Literal["metres", "log", "unknown"] | None,
-    like: str | None,
+    like: File | None,
     overwrite: bool,
-    device: str,
+    device: Device,
     words: Words,
 ) -> list[str]:
     """Turn a sinogram file into an image file, with a trained run or a classical model; returns what there is to say about it."""

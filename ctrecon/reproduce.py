@@ -30,7 +30,7 @@ RATES = "rates.csv"  # what the race decided
 
 def main(words: list[str]) -> None:
     """ctrecon reproduce."""
-    chosen, rest = options(reproduce, words)
+    chosen, rest = options("reproduce", words)
     print(reproduce(**chosen, words=rest))
 
 

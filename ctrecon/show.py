@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ctrecon.config.experiment import model_of
 from ctrecon.config.options import options
+from ctrecon.config.place import RunFolder
 from ctrecon.config.words import Words
 from ctrecon.errors import InputError
 from ctrecon.measure.metrics import equivariance_error, transpose_defect
@@ -21,11 +22,11 @@ MEASURED_BELOW = 2**30  # bytes of the whole matrix and its transpose: larger sc
 
 def main(words: list[str]) -> None:
     """ctrecon show."""
-    chosen, rest = options(show, words)
+    chosen, rest = options("show", words)
     show(**chosen, words=rest)
 
 
-def show(run: str | None, out: str | None, overwrite: bool, words: Words) -> None:
+def show(run: RunFolder | None, out: str | None, overwrite: bool, words: Words) -> None:
     """Print what the model of words or of a run is, and draw its scan into a file."""
     model = model_of(run, words)[1]
     if out:

@@ -7,6 +7,7 @@ from ctrecon.config.experiment import Experiment
 from ctrecon.config.field_of_view import sized
 from ctrecon.config.kind import Seed
 from ctrecon.config.options import options
+from ctrecon.config.place import File
 from ctrecon.config.words import Words
 from ctrecon.data.scanner import Scanner
 from ctrecon.disk.yaml_file import as_yaml
@@ -16,13 +17,13 @@ from ctrecon.files.sinogram import check_output, write_sinogram
 
 def main(words: list[str]) -> None:
     """ctrecon simulate."""
-    chosen, rest = options(simulate, words)
+    chosen, rest = options("simulate", words)
     for line in simulate(**chosen, words=rest):
         print(line)
 
 
 def simulate(
-    image: str,
+    image: File,
     out: str,
     index: int | None,
     unit: Literal["relative", "attenuation", "HU"] | None,

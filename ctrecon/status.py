@@ -10,7 +10,7 @@ from ctrecon.runs.run import Run
 
 def main(words: list[str]) -> None:
     """ctrecon status."""
-    print(status(**options(status, words)[0]))
+    print(status(**options("status", words)[0]))
 
 
 def status(runs: str | list[str]) -> str:

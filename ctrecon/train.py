@@ -2,6 +2,7 @@
 
 import sys
 
+from ctrecon.config.check import check_training
 from ctrecon.config.sweep import check_launcher, training
 from ctrecon.config.words import Words
 from ctrecon.errors import InputError
@@ -16,7 +17,8 @@ def main(words: list[str]) -> None:
     check_launcher(parsed)
     if parsed.swept and not multirun:
         raise InputError(f"{parsed.swept[0]}: several values; ctrecon train -m trains them one after the other")
-    values = training(parsed)  # of a sweep, the first: what is wrong with words is said before torch is loaded
+    check_training(parsed)  # before torch is loaded
+    values = training(parsed)
     if not multirun:
         from ctrecon.fitting.launch import train_run
 

@@ -6,6 +6,7 @@ With dispatch.py the home of Hydra, which puts together what conf/train.yaml lis
 import copy
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -14,11 +15,13 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from ctrecon.config.conf import CONF, groups, member
-from ctrecon.config.kind import fits, in_words, takes_words
+from ctrecon.config.conf import CONF, groups
+from ctrecon.config.kind import fits, in_words, is_word
 from ctrecon.config.make import kinds
+from ctrecon.config.member import check_member, is_file, options_of
 from ctrecon.config.words import Word, Words, first_line, unknown
 from ctrecon.errors import InputError
+from ctrecon.runs.run import Run
 
 NOT_THE_RUN = (
     "swept",
@@ -47,8 +50,12 @@ def composed(words: Words) -> tuple[dict[str, Any], dict[str, str | None]]:
     """As `compose`, with the member of each group. Of a sweep the first value of each word is taken."""
     known = groups()
     _check_members(words, known)
-    choices = [f"{word.key}={word.values[0]}" for word in words.parsed if word.key in known]
+    members = {word.key: "null" if word.values[0] is None else str(word.values[0]) for word in words.parsed if word.key in known}
+    choices = [f"{group}={name}" for group, name in members.items() if not is_file(group, name)]
     values, chosen = copy.deepcopy(_put_together((*choices, *words.only(lambda word: word.about_hydra))))
+    for group, name in members.items():
+        if is_file(group, name):
+            values[group], chosen[group] = options_of(group, name), Path(name).stem
     _change(values, words.only(lambda word: word.key not in known and not word.about_hydra))
     return values, chosen
 
@@ -66,9 +73,14 @@ def amend(config: dict[str, Any], words: Iterable[str]) -> dict[str, Any]:
         if word.several:
             raise InputError(f"{word.text}: several values; expected one")
         if word.key in known:
-            changed[word.key] = member(word.key, str(word.values[0]))
+            changed[word.key] = options_of(word.key, str(word.values[0]))
     _change(changed, words.only(lambda word: word.key not in known))
     return changed
+
+
+def config_of(run: str | None, words: Iterable[str]) -> dict[str, Any]:
+    """The configuration of a run folder, or of conf/train.yaml, changed by words."""
+    return amend(Run(run).config(), words) if run else compose(words)
 
 
 def identity(config: dict[str, Any]) -> dict[str, Any]:
@@ -106,11 +118,10 @@ def _put_together(words: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, str
         raise InputError(first_line(error)) from None
 
 
-def _check_members(words: Words, known: dict[str, list[str]]) -> None:
+def _check_members(words: Words, known: Iterable[str]) -> None:
     for word in words.parsed:
         for name in word.values if word.key in known else ():
-            if str(name) not in known[word.key] and (word.key, name) != ("experiment", None):
-                raise InputError(f"{word.key}={name}: expected one of {', '.join(known[word.key])}")
+            check_member(word.key, name)
 
 
 def _change(config: dict[str, Any], words: Words) -> None:
@@ -139,13 +150,13 @@ def checked(word: Word, hints: dict[str, Any], default: Any) -> Any:
     name = word.key.split(".")[-1]
     hint = hints.get(name, Any)
     for value in word.values:
-        text = takes_words(hint) and isinstance(value, int | float)
+        text = is_word(hint) and isinstance(value, int | float)
         if not text and not fits(value, hint):
             example = "" if default in (None, "???") else f", such as {default}"
             given = word.text if not word.several else f"{word.key}={'null' if value is None else value}"
             raise InputError(f"{given[:80]}: expected {in_words(hint)}{example}")
     value = word.values[0]
-    return word.written if takes_words(hint) and isinstance(value, int | float) and not word.several else value
+    return word.written if is_word(hint) and isinstance(value, int | float) and not word.several else value
 
 
 def _keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:

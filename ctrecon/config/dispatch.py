@@ -51,11 +51,12 @@ def _launch(jobs: Sequence[Sequence[str]], task: Callable[[dict[str, Any]], Any]
         context = HydraContext(config_loader=loader, callbacks=Callbacks())
         config = loader.load_configuration("train", list(launcher), run_mode=RunMode.MULTIRUN)
         chosen = Plugins.instance().instantiate_launcher(
-            hydra_context=context, task_function=partial(_composed, task), config=config
+            hydra_context=context, task_function=partial(_composed, task, jobs), config=config
         )
-        for job in chosen.launch([list(words) for words in jobs], initial_job_idx=0):
+        # Without the words: Hydra's own composition knows no kinds and no files in place of members.
+        for job in chosen.launch([[] for _ in jobs], initial_job_idx=0):
             job.return_value  # noqa: B018  raises what the job raised
 
 
-def _composed(task: Callable[[dict[str, Any]], Any], config: DictConfig) -> Any:
-    return task(training(HydraConfig.get().overrides.task))  # Hydra's own composition knows no kinds
+def _composed(task: Callable[[dict[str, Any]], Any], jobs: Sequence[Sequence[str]], config: DictConfig) -> Any:
+    return task(training(jobs[HydraConfig.get().job.num]))

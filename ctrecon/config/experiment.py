@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
-from ctrecon.config.compose import amend, compose
+from ctrecon.config.compose import config_of
 from ctrecon.config.conf import groups
 from ctrecon.config.kind import hints
 from ctrecon.config.make import check_kinds, make, target
+from ctrecon.config.member import checked_node
 from ctrecon.config.training import Images, Training
 from ctrecon.conv.family import ConvFamily
 from ctrecon.data.collection import Collection
@@ -27,7 +28,6 @@ from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.noise import Noise
 from ctrecon.physics.projector import Projector
 from ctrecon.physics.ray import RayTransform
-from ctrecon.runs.moved import current
 from ctrecon.runs.run import Run
 
 EXPERIMENT = (*(name for name in groups() if name != "experiment"), "seed")  # what a configuration has to have
@@ -148,21 +148,11 @@ class Experiment:
 
 def read_geometry(where: Path, text: str) -> tuple[dict[str, Any], Geometry]:
     """The configuration of a geometry from YAML text, and the geometry. Raises InputError where it is none."""
-    node = parse_yaml(text, str(where))
-    if not isinstance(node, dict) or "_target_" not in node:
-        raise InputError(
-            f"{where}: no geometry in the form of conf/geometry; expected one, with its _target_, or another file name"
-        )
-    node = current({key: value for key, value in node.items() if key != "unit"})  # which is of the sinogram beside it
+    node = checked_node("geometry", parse_yaml(text, str(where)), str(where))
     try:
         return node, make("geometry", node)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-
-
-def config_of(run: str | None, words: Iterable[str]) -> dict[str, Any]:
-    """The configuration of a run folder, or of conf/train.yaml, changed by words."""
-    return amend(Run(run).config(), words) if run else compose(words)
 
 
 def experiment_of(run: str | None, words: Iterable[str]) -> Experiment:

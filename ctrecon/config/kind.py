@@ -23,9 +23,39 @@ class Range:
     low: int
     high: int = LARGEST
 
+    def fits(self, value: int) -> bool:
+        """Whether it is within."""
+        return self.low <= value <= self.high
+
+    def of(self, kind: str) -> str:
+        """How a person says it."""
+        return f"{kind} of at least {self.low}" + f" and at most {self.high}" * (self.high < LARGEST)
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form of a word.
+
+    Attributes:
+        pattern: Of the whole word.
+        words: How a person says it.
+    """
+
+    pattern: str
+    words: str
+
+    def fits(self, value: str) -> bool:
+        """Whether it has the form."""
+        return re.fullmatch(self.pattern, value) is not None
+
+    def of(self, kind: str) -> str:
+        """How a person says it."""
+        return self.words
+
 
 Seed = Annotated[int, Range(0)]
 Count = Annotated[int, Range(1)]
+Device = Annotated[str, Form("auto|cpu|mps|cuda(:[0-9]{1,3})?", "auto, cpu or cuda (cuda:1 for the second one)")]
 _NAMES = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", type(None): "null"}
 
 
@@ -50,7 +80,7 @@ def fits(value: Any, hint: Any) -> bool:
     if origin in (Union, types.UnionType):
         return any(fits(value, part) for part in parts)
     if origin is Annotated:
-        return fits(value, parts[0]) and all(bounds.low <= value <= bounds.high for bounds in parts[1:])
+        return fits(value, parts[0]) and all(mark.fits(value) for mark in parts[1:])
     if origin is Literal:
         return isinstance(value, str) and value in parts
     if inspect.isclass(origin) and issubclass(origin, Sequence):
@@ -64,15 +94,41 @@ def fits(value: Any, hint: Any) -> bool:
     return inspect.isclass(hint) and isinstance(value, hint)
 
 
-def takes_words(hint: Any) -> bool:
+def is_word(hint: Any) -> bool:
     """Whether an annotation is one of words and not of numbers: then 2024 is a word too.
 
     Example:
-        >>> takes_words(str | None), takes_words(int | str)
+        >>> is_word(str | None), is_word(int | str)
         (True, False)
     """
-    parts = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    parts = alternatives(hint)
     return str in parts and not {int, float, bool} & set(parts)
+
+
+def takes_lists(hint: Any) -> bool:
+    """Whether an annotation is one of lists: then 0,90 and 0 are lists too.
+
+    Example:
+        >>> takes_lists(list[int] | None), takes_lists(str | list[str]), takes_lists(str)
+        (True, True, False)
+    """
+    return any(get_origin(part) is list for part in alternatives(hint))
+
+
+def alternatives(hint: Any) -> list[Any]:
+    """The kinds of which a value may be one, without their marks."""
+    if get_origin(hint) is Annotated:
+        return alternatives(get_args(hint)[0])
+    if get_origin(hint) in (Union, types.UnionType):
+        return [one for part in get_args(hint) for one in alternatives(part)]
+    return [hint]
+
+
+def marks(hint: Any) -> list[Any]:
+    """What an annotation says beside the kind, in all its alternatives."""
+    if get_origin(hint) is Annotated:
+        return [*hint.__metadata__, *marks(get_args(hint)[0])]
+    return [mark for part in get_args(hint) for mark in marks(part)] if get_origin(hint) in (Union, types.UnionType) else []
 
 
 def in_words(hint: Any) -> str:
@@ -87,7 +143,7 @@ def in_words(hint: Any) -> str:
         said = list(dict.fromkeys(in_words(part) for part in parts if part is not int or float not in parts))
         return " or ".join([", ".join(said[:-1]), said[-1]]) if len(said) > 1 else said[0]
     if origin is Annotated:
-        return f"{in_words(parts[0])} of at least {parts[1].low}" + f" and at most {parts[1].high}" * (parts[1].high < LARGEST)
+        return parts[1].of(in_words(parts[0]))
     if origin is Literal:
         return " or ".join(parts)
     if inspect.isclass(origin) and issubclass(origin, Sequence):

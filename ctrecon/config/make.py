@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, get_type_hints
 
 from ctrecon.config.kind import fits, hints, in_words
+from ctrecon.config.source import annotations, descends
 from ctrecon.config.training import Images, Training
 from ctrecon.errors import InputError
 
@@ -75,7 +76,14 @@ def kinds(group: str, node: dict[str, Any]) -> dict[str, Any]:
     """The annotation of each option of a node; those of no group where the group is none."""
     if not group:
         return hints(Training)
-    return hints(target(group, node)) | (hints(Images) if group == "data" else {})
+    path = _path(group, node)
+    try:
+        if group != "optimizer" and not descends(path, f"ctrecon.{NOUNS[group]}"):  # whose noun is torch's
+            raise _refused(group, path)
+        found = annotations(path)
+    except LookupError:  # a module that has no source, or no such class
+        found = hints(target(group, node))
+    return found | (hints(Images) if group == "data" else {})
 
 
 def check_kinds(group: str, values: dict[str, Any], annotations: dict[str, Any]) -> None:
@@ -92,14 +100,8 @@ def check_kinds(group: str, values: dict[str, Any], annotations: dict[str, Any])
 
 def target(group: str, node: dict[str, Any]) -> Callable[..., Any]:
     """The class or function that a node names. Raises InputError where it is not of the group's noun."""
-    path = str(node.get("_target_", "")) if isinstance(node, dict) else ""
-    room, *_, noun = NOUNS[group].split(".")
-    refused = InputError(
-        f"{group}._target_: {path[:80] or 'none'}: expected a {noun} of ctrecon.{room}, in this version of ctrecon"
-    )
-    module, _, name = path.rpartition(".")
-    if module.split(".")[:2] != ["ctrecon", room] or not all(re.fullmatch("[a-zA-Z]\\w*", part) for part in path.split(".")):
-        raise refused
+    path = _path(group, node)
+    refused, (module, _, name) = _refused(group, path), path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError):
@@ -108,6 +110,21 @@ def target(group: str, node: dict[str, Any]) -> Callable[..., Any]:
     if not inspect.isclass(made) or not issubclass(made, _noun(group)) or found.__module__ != module or inspect.isabstract(found):
         raise refused
     return found
+
+
+def _path(group: str, node: dict[str, Any]) -> str:
+    """What a node names. Raises InputError where that is not in the room of the group's noun."""
+    path = str(node.get("_target_", "")) if isinstance(node, dict) else ""
+    room = ["ctrecon", NOUNS[group].split(".")[0]]
+    parts = path.split(".")
+    if len(parts) < 4 or parts[:2] != room or not all(re.fullmatch("[a-zA-Z]\\w*", part) for part in parts):
+        raise _refused(group, path)
+    return path
+
+
+def _refused(group: str, path: str) -> InputError:
+    room, *_, noun = NOUNS[group].split(".")
+    return InputError(f"{group}._target_: {path[:80] or 'none'}: expected a {noun} of ctrecon.{room}, in this version of ctrecon")
 
 
 def _noun(group: str) -> type:

@@ -1,37 +1,70 @@
 """The options of a verb: their defaults stand in conf/VERB.yaml, their kinds in the annotations of the verb's function."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, get_args, get_origin
 
 from ctrecon.config.compose import checked
 from ctrecon.config.conf import defaults
-from ctrecon.config.kind import hints
-from ctrecon.config.words import Words, unknown
+from ctrecon.config.kind import alternatives, fits, is_word, takes_lists
+from ctrecon.config.place import found
+from ctrecon.config.source import annotations
+from ctrecon.config.words import Word, Words, unknown
 from ctrecon.errors import InputError
 
 
-def options(verb: Callable[..., Any], words: Iterable[str]) -> tuple[dict[str, Any], Words]:
+def options(verb: str, words: Iterable[str]) -> tuple[dict[str, Any], Words]:
     """The arguments of a verb, and the words that are not about them but about the experiment.
 
     Args:
-        verb: A function of its module; where it takes no `words`, there may be no others.
+        verb: Its name. The function of that name in its module, or of that name and `_run`, says the kinds; where it takes no `words`,
+            there may be no others.
         words: Of the command line.
 
     Raises:
-        InputError: An option is missing or unknown, or has a value of another kind.
+        InputError: An option is missing or unknown, has a value of another kind, or names a file or a run that is not there.
     """
-    parsed, name, kinds = Words(words), verb.__module__.rpartition(".")[2], hints(verb)
-    chosen = defaults(name)
+    parsed, kinds = Words(words), _kinds(verb)
+    chosen = defaults(verb)
     known = tuple(chosen)
     for word in parsed.parsed:
         if word.key in known:
-            if word.several:
-                raise InputError(f"{word.text}: several values; expected one")
-            chosen[word.key] = checked(word, kinds, chosen[word.key])
+            chosen[word.key] = checked(_listed(word, kinds[word.key]), kinds, chosen[word.key])
     for key in known:
         if chosen[key] == "???":
-            raise InputError(f"ctrecon {name}: {key}= is missing; see ctrecon {name} --help")
+            raise InputError(f"ctrecon {verb}: {key}= is missing; see ctrecon {verb} --help")
     rest = parsed.only(lambda word: word.key not in known)
-    if rest and "words" not in kinds:
+    if rest and not takes_words(verb):
         raise unknown(rest.parsed[0].key, list(known))
-    return chosen, rest
+    return {key: found(value, kinds[key]) for key, value in chosen.items()}, rest
+
+
+def takes_words(verb: str) -> bool:
+    """Whether a verb takes words about the experiment, beside its own options."""
+    return "words" in _kinds(verb)
+
+
+def _kinds(verb: str) -> dict[str, Any]:
+    try:
+        return annotations(f"ctrecon.{verb}.{verb}_run")
+    except LookupError:
+        return annotations(f"ctrecon.{verb}.{verb}")
+
+
+def _listed(word: Word, hint: Any) -> Word:
+    """A word whose option takes a list, with the list that it looks like: turns=0,90 and turns=0 are [0,90] and [0].
+
+    Raises:
+        InputError: It has several values, and the option takes one.
+    """
+    value = word.values[0]
+    if not takes_lists(hint):
+        if word.several:
+            raise InputError(f"{word.text}: several values; expected one")
+        return word
+    if not word.several and (value is None or isinstance(value, list | dict) or fits(value, hint) or is_word(hint)):
+        return word
+    (item,) = (get_args(kind)[0] for kind in alternatives(hint) if get_origin(kind) is list)
+    texts = [one.partition("=")[2] for one in word.several] or [word.written]
+    items = [text if is_word(item) and not isinstance(one, str) else one for one, text in zip(word.values, texts, strict=True)]
+    return replace(word, values=(items,), several=())

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ctrecon.config.compose import amend
+from ctrecon.config.compose import amend, config_of, says_field_of_view
 from ctrecon.config.conf import groups, member
-from ctrecon.config.experiment import Experiment, config_of, read_geometry
+from ctrecon.config.experiment import Experiment, read_geometry
 from ctrecon.config.make import make
 from ctrecon.config.words import Word, Words
 from ctrecon.errors import InputError
@@ -46,7 +46,7 @@ def scanned(run: str | None, words: Words, beside: tuple[Path, str] | None) -> t
         config["geometry"] = node | {"bins": theirs.bins, "bin_m": theirs.bin_m}  # was measured: stays with other pixels
         return Experiment(amend(config, about)), f"{where}, changed by {' '.join(about)}"
     config = config_of(run, words)
-    if not any(word.key == "geometry.fov_m" for word in words.parsed):
+    if not says_field_of_view(words):
         config["geometry"]["fov_m"] = theirs.fov_m
     experiment = Experiment(config)
     _check_same(where, theirs, experiment.geometry)

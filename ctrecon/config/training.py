@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypedDict
 
-from ctrecon.config.kind import Count, Range, Seed
+from ctrecon.config.kind import Count, Device, Range, Seed
 
 
 class Training(TypedDict):
@@ -11,7 +11,7 @@ class Training(TypedDict):
     name: str | None
     seed: Seed
     run_dir: str | None
-    device: str
+    device: Device
     devices: Count
     nodes: Count
     workers: Annotated[int, Range(0)]

@@ -69,6 +69,8 @@ def parse_yaml(text: str, where: str) -> Any:
     except InputError:
         raise
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a number of thousands of digits
+        if "nesting depth" in str(error):  # newer libyaml has a bound of its own
+            raise InputError(f"{where}: more than {DEEPEST} levels of YAML; expected a configuration") from None
         raise InputError(f"{where}: not readable YAML ({' '.join(str(error).split())[:120]})") from None
 
 

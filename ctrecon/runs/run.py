@@ -7,24 +7,25 @@ status.json          running, stopped, failed or done; how far, how good, and wh
 patients.json        whom it learned from and was chosen by: nobody to be measured on
 history.csv          a row a validation, or a number that was tried
 environment.json     versions, device, commit, command
+
+torch, which takes seconds to load, is loaded where weights and states are read and written: `ctrecon status` needs neither.
 """
 
 import io
 import math
 import zipfile
 from contextlib import suppress
-from typing import Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from ctrecon.disk.atomic import replacing, write_text
 from ctrecon.disk.yaml_file import as_yaml, read_yaml
 from ctrecon.errors import InputError
-from ctrecon.runs import weights
 from ctrecon.runs.difference import differences
 from ctrecon.runs.folder import Folder
 from ctrecon.runs.moved import current
+
+if TYPE_CHECKING:
+    import torch
 
 CONFIG, WEIGHTS, RESUME, PREVIOUS = "config.yaml", "weights.safetensors", "resume.pt", "resume.previous.pt"
 STATUS, PATIENTS, HISTORY, ENVIRONMENT = "status.json", "patients.json", "history.csv", "environment.json"
@@ -96,16 +97,22 @@ class Run(Folder):
             raise InputError(f"{self / PATIENTS}: damaged (expected lists of names); {self.cure}")
         return people
 
-    def save_weights(self, model: nn.Module) -> None:
+    def save_weights(self, model: "torch.nn.Module") -> None:
         """Keep the model's parameters."""
+        from ctrecon.runs import weights
+
         weights.save(model, self / WEIGHTS)
 
-    def load_weights(self, model: nn.Module) -> None:
+    def load_weights(self, model: "torch.nn.Module") -> None:
         """Set the model's parameters. Raises InputError where they are missing, damaged or of another model."""
+        from ctrecon.runs import weights
+
         weights.load(self / WEIGHTS, model)
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Keep everything needed to go on, and what was kept before."""
+        import torch
+
         content = io.BytesIO()
         torch.save(state, content)
         with replacing(self / RESUME) as temporary:
@@ -115,6 +122,8 @@ class Run(Folder):
 
     def load_state(self) -> dict[str, Any] | None:
         """What was kept last; where that is damaged, what was kept before; None where there is neither."""
+        import torch
+
         for name in (RESUME, PREVIOUS):
             try:
                 with zipfile.ZipFile(self / name) as archive:
@@ -154,7 +163,7 @@ class Run(Folder):
         """Whether there is nothing left to train."""
         return self._reported()["state"] == "done" and (self / WEIGHTS).is_file()
 
-    def finish(self, model: nn.Module, history: list[dict[str, Any]], best: float) -> None:
+    def finish(self, model: "torch.nn.Module", history: list[dict[str, Any]], best: float) -> None:
         """Leave a model that took no steps of an optimiser as done."""
         self.write_rows(HISTORY, history)
         self.save_weights(model)

@@ -10,7 +10,6 @@ from ctrecon.config.conf import CONF, groups, member
 from ctrecon.config.experiment import Experiment
 from ctrecon.config.options import options
 from ctrecon.errors import InputError
-from ctrecon.evaluate import evaluate_run
 
 FEW = ["geometry.pixels=16", "geometry.views=8"]
 
@@ -97,7 +96,7 @@ def test_missing_value_is_named():
     with pytest.raises(InputError, match=r"data\.file is missing"):
         identity(compose(["data=slices"]))
     with pytest.raises(InputError, match="run= is missing"):
-        options(evaluate_run, [])
+        options("evaluate", [])
 
 
 def test_words_amend_the_configuration_of_a_run():

@@ -8,8 +8,9 @@ from conftest import inside
 from ctrecon.cli import VERBS
 from ctrecon.config.compose import amend, compose, identity
 from ctrecon.config.conf import defaults, groups, member
-from ctrecon.config.kind import Count, Range, Seed, fits, in_words, takes_words
-from ctrecon.config.make import NOUNS, make
+from ctrecon.config.kind import Count, Range, Seed, fits, hints, in_words, is_word
+from ctrecon.config.make import NOUNS, kinds, make, target
+from ctrecon.config.options import options
 from ctrecon.errors import InputError
 
 NEVER = ["[{a: 1}]", "{a: 1}", "''"]  # of no option
@@ -19,6 +20,7 @@ WHOLE = [*NUMBER, "2.5", "1e3", "99999999999999999999"]
 FLAG = [*NEVER, "abc", "1", "0", "[true]"]
 WORDS = [*NEVER, "[1]", "[a,1]", "[null]", "[[a]]", "[true]"]
 NUMBERS = [*NEVER, "abc", "1", "[a]", "[nan]", "[inf]", "[true]", "[[1]]", "[null]"]
+LISTED = [value for value in NUMBERS if value != "1"]  # of a verb, whose word turns=1 is the list of one number
 GIVEN = ["null"]  # not of an option that has to be given
 AT_LEAST_0 = ["-1"]
 OPTIONS = {  # what is wrong for each option, written down here again: the annotations are what is tested
@@ -27,7 +29,7 @@ OPTIONS = {  # what is wrong for each option, written down here again: the annot
     "demo": {"out": WORD + GIVEN, "steps": WHOLE + GIVEN, "device": WORD + GIVEN},
     "evaluate": {
         "run": WORD + GIVEN,
-        "turns": NUMBERS + GIVEN,
+        "turns": LISTED + GIVEN,
         "out": WORD,
         "leaks": FLAG + GIVEN,
         "averaged": FLAG + GIVEN,
@@ -50,11 +52,11 @@ OPTIONS = {  # what is wrong for each option, written down here again: the annot
         "profile": WORD + GIVEN,
         "runs": WORD,
         "out": WORD,
-        "contestants": [*WORDS, "plain"],
-        "sizes": [*NEVER, "5", "[2.5]", "[true]", "[null]"],
-        "turns": NUMBERS,
-        "seeds": [*NUMBERS, "[2.5]", "[-1]"],
-        "rates": NUMBERS,
+        "contestants": WORDS,
+        "sizes": [*NEVER, "[2.5]", "[true]", "[null]"],
+        "turns": LISTED,
+        "seeds": [*LISTED, "[2.5]", "[-1]"],
+        "rates": LISTED,
     },
     "show": {"run": WORD, "out": WORD, "overwrite": FLAG + GIVEN},
     "simulate": {
@@ -99,7 +101,22 @@ def test_an_option_of_another_kind_ends_in_one_line(verb, key, tmp_path, capsys)
         assert error.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"train"}))
+LISTS = ("turns=0,90", [0, 90]), ("turns=90", [90]), ("turns=[0,90]", [0, 90]), ("turns=0,2.5", [0, 2.5])
+
+
+@pytest.mark.parametrize(("word", "read"), LISTS)
+def test_numbers_with_commas_are_a_list(word, read, tmp_path):
+    assert options("evaluate", [f"run={tmp_path}", word])[0]["turns"] == read
+
+
+def test_words_with_commas_are_a_list_and_one_word_is_one():
+    assert options("status", ["runs=runs/a,runs/b"])[0]["runs"] == ["runs/a", "runs/b"]
+    assert options("status", ["runs=2024,a"])[0]["runs"] == ["2024", "a"] and options("status", ["runs=2024"])[0]["runs"] == "2024"
+    chosen = options("reproduce", ["figure=sizes", "sizes=5,20,all", "contestants=plain", "rates=1e-3"])[0]
+    assert (chosen["sizes"], chosen["contestants"], chosen["rates"]) == ([5, 20, "all"], ["plain"], [0.001])
+
+
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"train", "status", "compare"}))
 def test_options_have_one_value(verb, tmp_path, capsys):
     for word, says in (("{}=a,b", "several values"), ("+{}=a", "KEY=VALUE"), ("{}", "KEY=VALUE"), ("~{}", "KEY=VALUE")):
         with pytest.raises(SystemExit):
@@ -139,6 +156,15 @@ def test_an_option_of_a_group_of_another_kind_ends_in_one_line(group, name):
             with pytest.raises(InputError, match=rf"^{group}\.{key}=.*: expected ") as refused:
                 compose([f"{group}={name}", f"{group}.{key}={value}"])
             assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("group", "name"), MEMBERS, ids=map("=".join, MEMBERS))
+def test_kinds_read_from_the_source_are_those_of_the_class(group, name):
+    """Words are checked without loading the class."""
+    node = member(group, name)
+    read, loaded = kinds(group, node), hints(target(group, node))
+    assert set(loaded) <= {*read, "seed", "args", "kwargs"}
+    assert all(read[key] == loaded[key] for key in node if key in loaded and (group, key) != ("data", "seed"))
 
 
 def test_views_are_a_number_a_list_or_a_slice():
@@ -217,8 +243,8 @@ def test_kinds_in_values_and_in_words(hint, good, bad, words):
 
 
 def test_only_kinds_of_words_take_numbers_for_words():
-    assert takes_words(str) and takes_words(str | None) and takes_words(str | list[str])
-    assert not takes_words(int | str) and not takes_words(int) and not takes_words(bool | str)
+    assert is_word(str) and is_word(str | None) and is_word(str | list[str])
+    assert not is_word(int | str) and not is_word(int) and not is_word(bool | str)
 
 
 def test_values_of_files_are_checked_like_words():
