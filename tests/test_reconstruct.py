@@ -361,3 +361,19 @@ def test_like_is_a_ct_slice_and_goes_into_dicom(here, capsys):
     ) and "its place not" not in capsys.readouterr().out
     inside("reconstruct", *base, "geometry.fov_m=0.3", "out=small.dcm", "like=like.dcm", cwd=here)
     assert "its place not: it does not cover the same square of 0.3 m" in capsys.readouterr().out
+
+
+def test_a_drawing_is_replaced_when_that_is_said(here, capsys):
+    words = ["show", "model=fbp", "geometry=tiny", "out=scan.png"]
+    inside(*words, cwd=here)
+    with pytest.raises(SystemExit):
+        inside(*words, cwd=here)
+    assert "out=scan.png: is there already; say overwrite=true" in capsys.readouterr().err
+    inside(*words, "overwrite=true", cwd=here)
+
+
+def test_a_geometry_beside_a_sinogram_may_be_named_and_its_unit_is_not_the_geometrys(here):
+    """As geometry=FILE.yaml, whose field of view counts as said."""
+    scan(here, "y.npy", "geometry=tiny")
+    x = image(here, "sinogram=y.npy", "model=fbp")
+    np.testing.assert_array_equal(image(here, "sinogram=y.npy", "model=fbp", "geometry=y.yaml"), x)
