@@ -313,7 +313,7 @@ def limited(command, cwd):
 
 def test_full_disk_loses_nothing(workplace):
     np.save(workplace / "kept.npy", np.ones((2, 2)))
-    done = limited("reconstruct sinogram=y.npy model=fbp geometry=tiny out=kept.npy", workplace)
+    done = limited("reconstruct sinogram=y.npy model=fbp geometry=tiny out=kept.npy overwrite=true", workplace)
     assert done.returncode == 2 and "space" in done.stderr and done.stderr.count("\n") == 1, done.stderr
     assert (np.load(workplace / "kept.npy") == 1).all() and not list(workplace.glob(".writing*"))
 
