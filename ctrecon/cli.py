@@ -7,11 +7,11 @@ verbs:
   show          what a configuration builds, in numbers
   simulate      scan an image: image=FILE out=FILE
   train         fit a model into a run folder, or go on where it stopped; -m sweeps
-  status        which runs are done, running, stopped or failed: runs=runs/*
+  status        which runs are done, running, stopped or failed
   evaluate      measure a run on its test images: run=DIR
   certify       what a trained model promises, and what an adversary finds: run=DIR
   reconstruct   turn a sinogram into an image: sinogram=FILE out=FILE, with run=DIR or model=fbp
-  compare       set evaluated runs side by side: runs=[DIR,DIR]
+  compare       set evaluated runs side by side: runs=DIR,DIR
   reproduce     a figure of the papers, from training to drawing: figure=NAME
 
 `ctrecon VERB --help` shows a verb's options. Wrong input ends with one line and exit status 2.
@@ -43,7 +43,9 @@ def main() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         _silence_libraries()
         if {"-h", "--help"} & set(words):
-            _help(verb)
+            from ctrecon.config.help import help_of
+
+            print(help_of(verb))
         else:
             from ctrecon.config.check import check
 
@@ -97,16 +99,6 @@ def _out_of_memory(error: RuntimeError) -> bool:
 def _fail(message: str, status: int = 2) -> None:
     print("ctrecon: " + " ".join(message.split()), file=sys.stderr)
     sys.exit(status)
-
-
-def _help(verb: str) -> None:
-    from ctrecon.config.conf import CONF, groups
-
-    print((CONF / f"{verb}.yaml").read_text().split("\nhydra:")[0])
-    if verb in ("train", "show", "simulate", "reconstruct", "evaluate", "certify"):
-        print("groups (GROUP=MEMBER; conf/GROUP/MEMBER.yaml lists the options, GROUP.OPTION=VALUE sets one):")
-        for group, members in groups().items():
-            print(f"  {group:15} {' '.join(members)}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from ctrecon.models.classical import FBP
 from ctrecon.models.fitting import Fitting
 from ctrecon.report.chart import save
 from ctrecon.report.picture import picture
+from ctrecon.runs.digits import quality, shown
 
 # Narrow models, so that a laptop trains both in a few minutes; everything else is the default.
 WORDS = ["geometry=sparse_50", "noise=poisson_10k", "data.train_size=20", "data.val_size=5", "data.test_size=15"]
@@ -61,7 +62,7 @@ def _first_picture(values: dict[str, Any], path: Path) -> None:
     save(picture([("a test phantom", x[0, 0].numpy(), {"FBP of 50 noisy views": image})]), path)
     views, bins = experiment.geometry.shape
     print(
-        f"a phantom, scanned in {views} views x {bins} bins with 10,000 photons a ray: FBP reaches {psnr(image, x[0, 0].numpy()):.2f} dB"
+        f"a phantom, scanned in {views} views x {bins} bins with 10,000 photons a ray: FBP reaches {shown('psnr', psnr(image, x[0, 0].numpy()))} dB"
     )
     print(f"see {path}.png", flush=True)
 
@@ -78,7 +79,7 @@ def _real_slice(folder: Path) -> None:
         columns[name] = model.eval()(y)[0, 0].numpy()
     truth = x[0, 0].numpy()
     for name, reconstruction in columns.items():
-        print(f"{name:>6}: {psnr(reconstruction, truth):.2f} dB, SSIM {ssim(reconstruction, truth):.3f}")
+        print(f"{name:>6}: {quality(psnr(reconstruction, truth), ssim(reconstruction, truth))}")
     best = max(columns, key=lambda name: psnr(columns[name], truth))
     print(f"On this one slice {best} is ahead; one slice proves nothing, the table below says how sure a difference is.")
     save(picture([("a real CT slice", truth, columns)]), folder / "ct_slice")

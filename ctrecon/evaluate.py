@@ -9,7 +9,9 @@ from ctrecon.config.kind import Device
 from ctrecon.config.options import options
 from ctrecon.config.place import RunFolder
 from ctrecon.data.split import no_leak
+from ctrecon.disk.table import as_markdown
 from ctrecon.errors import InputError
+from ctrecon.evidence.bootstrap import Estimate
 from ctrecon.guarantee.certificate import certify as certify_model
 from ctrecon.guarantee.claim import Claim
 from ctrecon.machine.device import pick_device
@@ -20,6 +22,7 @@ from ctrecon.models.orbit_mean import OrbitMean
 from ctrecon.runs.results import Results
 from ctrecon.runs.run import Run
 
+COLUMNS = {"psnr": "PSNR in dB", "ssim": "SSIM", "rmse_hu": "RMSE in HU"}
 TEST_SET = ("geometry", "noise", "data")  # the configuration that says what a model was measured on
 NOT_THE_TEST = ("train_size", "val_size", "noise")
 
@@ -29,14 +32,17 @@ def main(words: list[str]) -> None:
     chosen, rest = options("evaluate", words)
     folder = chosen["out"] or chosen["run"]
     summary, claims = evaluate_run(**chosen, words=rest)
-    for turn, metrics in summary["metrics"].items():
-        numbers = ", ".join(f"{name} {m['mean']:.4g} [{m['low']:.4g}, {m['high']:.4g}]" for name, m in metrics.items())
-        print(f"turned by {turn} degrees: {numbers}")
+    print(as_markdown([_row(turn, metrics) for turn, metrics in summary["metrics"].items()]))
     for name, count in summary["undefined"].items():
         print(f"{name}: undefined for {count} measurement{'s' * (count > 1)} of constant images, left out")
     print(f"written: {folder}/metrics.csv, metrics.json, examples.h5")
     if claims:
         certify.show(claims, folder)
+
+
+def _row(turn: str, metrics: dict[str, dict[str, float]]) -> dict[str, str]:
+    """What is printed of a turn: means over patients with 95 % intervals; metrics.json has the other definitions."""
+    return {"turn": turn} | {label: Estimate(**metrics[name]).format(name) for name, label in COLUMNS.items()}
 
 
 def evaluate_run(

@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 
 from ctrecon.cli import VERBS
+from ctrecon.config.conf import CONF, defaults, groups
+from ctrecon.config.help import help_of
+from ctrecon.config.words import Words
+from ctrecon.disk.yaml_file import read_yaml
 
 OLD = Path(__file__).parent / "runs" / "written_before" / "c4"
 HEAVY = {"torch", "scipy", "matplotlib", "escnn", "odl"}
@@ -35,6 +39,9 @@ WRONG = {  # words: what the line says
     "train data=slices data.file=nowhere.h5": "no such file",
     "train geometry=nowhere.yaml": "no such file",
     "train device=gpu": "expected auto, cpu or cuda",
+    "train device=mps": "Apple's mps is not supported",
+    "train --data.file=x.h5": "words have no dashes; expected data.file=x.h5",
+    "reconstruct sinogram=y.npy run=old model=fbp out=x.npy": "a run has a model already",
     "evaluate run=nowhere": "no config.yaml",
     "evaluate run=old data.fiel=x": "did you mean",
     "evaluate run=old data=slices data.file=nowhere.h5": "no such file",
@@ -78,3 +85,28 @@ def test_help_and_status_do_without_torch(here):
     for (words, says), (status, heavy, out, err) in zip(commands.items(), ran(commands, here), strict=True):
         assert status == 0 and says in out and not err, words
         assert not heavy, words
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_begins_with_an_example_and_what_people_need(verb):
+    text, more = help_of(verb), read_yaml(CONF / "help.yaml")[verb]
+    assert text.splitlines()[0].startswith(f"ctrecon {verb}") and f"\n  {more['example']}\n" in text
+    words = Words(more["example"].split()[2:])
+    known = {*defaults(verb), *groups()}
+    assert all(word.key.split(".")[0] in known for word in words.parsed)
+    shown = [key for key in defaults(verb) if key not in ("defaults", "hydra", "swept")] + more.get("options", [])
+    assert all(f"\n  {key}" in text for key in shown)
+    chosen = groups() if more.get("groups") == "all" else more.get("groups", [])
+    assert [line.split()[0] for line in text.partition("groups (")[2].splitlines()[1:]] == sorted(chosen)
+
+
+def test_help_of_train_has_the_ten_options_that_people_need_on_the_first_screen():
+    lines = help_of("train").splitlines()
+    needed = ["data", "data.file", "data.train_size", "geometry", "conv", "model", "fit.steps", "fit.lr", "seed", "name"]
+    assert [line.split()[0].split("=")[0] for line in lines[5:15]] == needed
+    assert all(len(line.split()) > 1 for line in lines[5:15])
+
+
+def test_help_says_how_long_figures_take():
+    text = help_of("reproduce")
+    assert all(f"\n  {path.stem} " in text for path in (CONF / "figure").glob("*.yaml")) and text.count("on 2 cores") == 8

@@ -72,6 +72,18 @@ def test_evaluation_leaves_metrics(workplace):
     assert {"metrics.json", "examples.h5"} <= {p.name for p in folder.iterdir()}
 
 
+def test_evaluation_prints_a_table_and_a_certificate(workplace, capsys):
+    """The numbers are those of `compare`, to the last digit."""
+    inside("evaluate", "run=runs/s-c4/0", "turns=[0,90]", "out=printed", cwd=workplace)
+    table, *rest = capsys.readouterr().out.split("written: printed/metrics.csv, metrics.json, examples.h5")
+    assert len(rest) == 1 and "equivariance" in rest[0] and "0 failed" in rest[0]
+    inside("compare", "runs=[runs/s-c4/0]", "out=single", cwd=workplace)
+    compared = capsys.readouterr().out
+    header, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in table.strip().splitlines())
+    assert header == ["turn", "PSNR in dB", "SSIM", "RMSE in HU"] and [row[0] for row in rows] == ["0", "90"]
+    assert all(row[1] in compared and row[2] in compared for row in rows)
+
+
 def test_evaluation_on_another_file_goes_elsewhere(workplace):
     before = (workplace / "runs/s-c4/0/metrics.csv").read_text()
     inside(

@@ -32,8 +32,8 @@ def test_every_control_is_in_the_table(sizes):
         one = at(sizes, name)
         cells = [f"`{name}`", f"{one.facts[0]['parameters']:,}"]
         for turn in sizes.turns:
-            cells.append(sizes.mean(one, "psnr", turn).format(2))
-            cells.append(sizes.gain(one, "psnr", turn).format(2, "+") if sizes.baseline(one) else "")
+            cells.append(sizes.mean(one, "psnr", turn).format("psnr"))
+            cells.append(sizes.gain(one, "psnr", turn).format("psnr", "+") if sizes.baseline(one) else "")
         assert "| " + " | ".join(cells) + " |" in FINDING, cells
 
 
@@ -44,12 +44,12 @@ def test_every_number_is_computed_again(sizes):
     test = first.setting["test"]
     known |= {str(test["geometry"]["pixels"]), str(test["geometry"]["views"]), f"{test['noise']['photons']:,.0f}"}
     for one, turn in product(sizes.contestants, sizes.turns):
-        estimates = [(sizes.mean(one, "psnr", turn), 2, ""), (sizes.mean(one, "ssim", turn), 3, "")]
+        estimates = [(sizes.mean(one, "psnr", turn), "psnr", ""), (sizes.mean(one, "ssim", turn), "ssim", "")]
         if sizes.baseline(one):
-            estimates += [(sizes.gain(one, "psnr", turn), 2, "+"), (sizes.gain(one, "ssim", turn), 3, "+")]
+            estimates += [(sizes.gain(one, "psnr", turn), "psnr", "+"), (sizes.gain(one, "ssim", turn), "ssim", "+")]
             if one.size:
                 known |= set(re.findall(r"\d+", needed(sizes, one, turn).format()))
-        known |= {number for e, digits, sign in estimates for number in re.findall(r"[+-]?[\d.]+", e.format(digits, sign))}
+        known |= {number for e, metric, sign in estimates for number in re.findall(r"[+-]?[\d.]+", e.format(metric, sign))}
         known.add(f"{one.facts[0]['parameters']:,}")
     text = re.sub(r"`[^`]*`|\]\([^)]*\)", "", FINDING)  # names and links
     told = re.findall(r"(?<![\w.])[+-]?\d+(?:,\d{3})*(?:\.\d+)?", text)

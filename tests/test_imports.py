@@ -63,7 +63,7 @@ HOME = {  # of every other library
     "skimage": ("measure/metrics.py",),
     "tifffile": ("files/",),
     "torchdiffeq": ("ode/adaptive.py",),
-    "tqdm": ("fitting/descend.py", "measure/evaluation.py"),
+    "tqdm": ("fitting/progress.py", "measure/evaluation.py"),
     "yaml": ("disk/yaml_file.py",),
 }
 

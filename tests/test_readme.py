@@ -15,6 +15,7 @@ from conftest import inside, write_dicom, write_slices
 from ctrecon import demo
 from ctrecon.cli import VERBS
 from ctrecon.config.conf import groups
+from ctrecon.physics.fan import Fan
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -67,6 +68,40 @@ def test_commands_run(tmp_path, monkeypatch):
         found = {"sinogram": np.load("sinogram.npy")}
         exec(example, found)
         assert found["image"].shape == (32, 32)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_commands_mean_the_same_in_every_shell(shell, tmp_path):
+    """As printed: no bracket or star that a shell takes for a pattern, or refuses. The shell runs them; a program that prints its words stands for ours."""
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    for name in ("ctrecon", "uv", "pip"):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text('#!/bin/sh\nprintf "%s\\n" "$(basename "$0")" "$@"\n')
+        program.chmod(0o755)
+    (tmp_path / "folder").mkdir()
+    inline = re.findall(r"`(ctrecon (?:[^`]|\n)*?=[^`]*?)`", README)
+    inline = [one for one in map(" ".join, map(str.split, inline)) if "..." not in one and "|" not in one]
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()] + inline
+    assert len(inline) >= 2
+    for line in lines:
+        environment = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+        options = ["-f"] if shell == "zsh" else ["--norc"]
+        done = subprocess.run(
+            [shell, *options, "-c", line], cwd=tmp_path / "folder", env=environment, capture_output=True, text=True
+        )
+        said = [words for part in line.split("&&") for words in shlex.split(part, comments=True)]
+        assert done.returncode == 0 and done.stderr == "" and done.stdout.splitlines() == said, line
+
+
+def test_the_scan_lies_as_it_says():
+    """At 0 degrees the source is left, at 90 below; a positive offset moves the detector down, then right. Coordinates are (row, column)."""
+    fan, shifted = (Fan(pixels=8, fov_m=0.1, views=2, angles_deg=[0, 90], offset_m=offset) for offset in (0.0, 0.01))
+    np.testing.assert_allclose(fan.sources(), [[0, -0.5], [0.5, 0]], atol=1e-12)
+    np.testing.assert_allclose(shifted.frames()[:, 1] - fan.frames()[:, 1], [[0.01, 0], [0, 0.01]], atol=1e-12)
+    assert (fan.frames()[:, -1].round(9) >= 0).all()  # towards higher bins: down, then right
+    assert "counter-clockwise" in README
 
 
 def test_set_up_commands_come_first():

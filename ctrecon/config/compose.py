@@ -79,8 +79,18 @@ def amend(config: dict[str, Any], words: Iterable[str]) -> dict[str, Any]:
 
 
 def config_of(run: str | None, words: Iterable[str]) -> dict[str, Any]:
-    """The configuration of a run folder, or of conf/train.yaml, changed by words."""
-    return amend(Run(run).config(), words) if run else compose(words)
+    """The configuration of a run folder, or of conf/train.yaml, changed by words.
+
+    Raises:
+        InputError: As for `compose`, or a model is chosen beside that of the run, whose weights are another's.
+    """
+    if not run:
+        return compose(words)
+    words = Words(words)
+    for word in words.parsed:
+        if word.key == "model":
+            raise InputError(f"run={run} {word.text}: a run has a model already; expected one of the two: leave out run= or model=")
+    return amend(Run(run).config(), words)
 
 
 def identity(config: dict[str, Any]) -> dict[str, Any]:

@@ -55,7 +55,9 @@ class Form:
 
 Seed = Annotated[int, Range(0)]
 Count = Annotated[int, Range(1)]
-Device = Annotated[str, Form("auto|cpu|mps|cuda(:[0-9]{1,3})?", "auto, cpu or cuda (cuda:1 for the second one)")]
+Device = Annotated[
+    str, Form("auto|cpu|cuda(:[0-9]{1,3})?", "auto, cpu or cuda (cuda:1 is the second one; Apple's mps is not supported)")
+]
 _NAMES = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", type(None): "null"}
 
 

@@ -99,6 +99,8 @@ def first_line(error: BaseException) -> str:
 
 def _parse(text: str) -> Word:
     wrong = InputError(f"{text[:80]}: expected KEY=VALUE, quoted ('VALUE') where the value has spaces, brackets or accents")
+    if text.startswith("-"):
+        raise InputError(f"{text[:80]}: words have no dashes; expected {text.lstrip('-')[:80].replace(' ', '=') or 'KEY=VALUE'}")
     try:
         override = OverridesParser.create().parse_override(text)
         several = _several(override)

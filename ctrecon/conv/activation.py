@@ -4,7 +4,6 @@ import abc
 import math
 
 import torch
-from scipy.special import spence
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -77,5 +76,7 @@ class Softplus(Activation):
     @torch.no_grad()
     def integral(self, z: Tensor) -> Tensor:
         """-Li2(-exp z) by scipy, without gradients; where z > 0 by its inversion formula, exp z being too large a number there."""
+        from scipy.special import spence  # takes as long to import as a small reconstruction, and is seldom needed
+
         tail = torch.from_numpy(spence(1 + torch.exp(-z.abs()).double().cpu().numpy())).to(z)
         return torch.where(z > 0, z.square() / 2 + math.pi**2 / 6 + tail, -tail)

@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from ctrecon.data.augment import Pose
-from ctrecon.physics.auto import Auto
 from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.noise import Noise
 from ctrecon.physics.projector import Projector
@@ -32,7 +31,9 @@ class Scanner:
         projector: Makes what computes the ray transform.
     """
 
-    def __init__(self, geometry: Geometry, noise: Noise, seed: int = 0, projector: Callable[[Geometry], Projector] = Auto) -> None:
+    def __init__(
+        self, geometry: Geometry, noise: Noise, seed: int = 0, projector: Callable[[Geometry], Projector] | None = None
+    ) -> None:
         self.geometry, self.noise, self.seed = geometry, noise, seed
         self.ray = RayTransform(geometry.finer(FINER), projector)
 

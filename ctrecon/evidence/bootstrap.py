@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from jaxtyping import Float
 
+from ctrecon.runs.digits import DIGITS
+
 SAMPLES = 2000
 INTERVAL = (2.5, 97.5)  # percentiles
 
@@ -31,8 +33,9 @@ class Estimate:
         """The four numbers by name."""
         return asdict(self)
 
-    def format(self, digits: int, sign: str = "") -> str:
-        """`mean [low, high]`."""
+    def format(self, metric: str, sign: str = "") -> str:
+        """`mean [low, high]`, with the digits of a metric."""
+        digits = DIGITS[metric]
         return f"{self.mean:{sign}.{digits}f} [{self.low:{sign}.{digits}f}, {self.high:{sign}.{digits}f}]"
 
 

@@ -87,10 +87,10 @@ class Comparison:
         row |= {"seeds": str(one.seeds), "parameters": f"{one.facts[0]['parameters']:,}"}
         for turn in self.turns:
             at = f" at {turn} deg" if len(self.turns) > 1 else ""
-            row[f"PSNR{at}"] = self.mean(one, "psnr", turn).format(2)
-            row[f"SSIM{at}"] = self.mean(one, "ssim", turn).format(3)
+            row[f"PSNR{at}"] = self.mean(one, "psnr", turn).format("psnr")
+            row[f"SSIM{at}"] = self.mean(one, "ssim", turn).format("ssim")
             against = self.baseline(one)
-            row[f"PSNR gain{at}"] = self.gain(one, "psnr", turn).format(2, "+") if against else ""
+            row[f"PSNR gain{at}"] = self.gain(one, "psnr", turn).format("psnr", "+") if against else ""
         return row
 
     def numbers(self) -> list[dict[str, Any]]:
@@ -125,7 +125,9 @@ class Comparison:
         gain, ssim = (self.gain(one, metric, turn) for metric in ("psnr", "ssim"))
         where = "upright" if float(turn) == 0 else f"turned by {turn} degrees"
         wins = f"ahead on {self.wins(one, 'psnr', turn)} of {len(one.patients(turn))} images"
-        return f"{where} PSNR {_found(gain)}, {gain.format(2, '+')} dB, {wins}, SSIM {_found(ssim)}, {ssim.format(3, '+')}"
+        return (
+            f"{where} PSNR {_found(gain)}, {gain.format('psnr', '+')} dB, {wins}, SSIM {_found(ssim)}, {ssim.format('ssim', '+')}"
+        )
 
 
 def read(paths: list[str]) -> Comparison:

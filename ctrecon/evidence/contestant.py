@@ -14,7 +14,7 @@ from ctrecon.runs.difference import differences
 from ctrecon.runs.results import METRICS, SUMMARY, Results
 from ctrecon.runs.run import CONFIG
 
-METRIC_NAMES = {"psnr": 3, "ssim": 4}  # by the default definition; digits that are kept, far below what seeds and patients vary by
+METRIC_NAMES = {"psnr": 6, "ssim": 7}  # by the default definition; digits that are kept: no number that is shown depends on them
 SWEPT = re.compile(r"-(train_size|lr)(all|null|[\d.]+(e-?\d+)?)")  # what a sweep adds to a name and the facts say too
 SETTING = ("default_definition", "definitions", "test", "undefined")  # what was measured, and how
 Where = tuple[str, str, str]  # image, patient, turn

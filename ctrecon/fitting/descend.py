@@ -14,14 +14,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 from torch.nn.functional import mse_loss
-from tqdm import tqdm
 
 from ctrecon.data.examples import Examples
 from ctrecon.data.pairs import Pairs
 from ctrecon.errors import InputError
 from ctrecon.fitting.batches import loader
 from ctrecon.fitting.fit import Fit
-from ctrecon.fitting.progress import Progress, buffers, resume
+from ctrecon.fitting.progress import Bar, Progress, buffers, resume
 from ctrecon.fitting.validate import left_out_line, validate
 from ctrecon.machine.interrupt import STOPPED, listening
 from ctrecon.ode.block import Block
@@ -64,8 +63,7 @@ def descend(
     batches = iter(loader(training, fit, now.step, fabric, workers))
     began = time.perf_counter() - now.seconds
     model.train()
-    # disable=None: no bar where nobody looks; the lines below tell the same.
-    bar = tqdm(total=fit.steps, initial=now.step, desc=str(run.path), unit="step", disable=True if fabric.global_rank else None)
+    bar = Bar(str(run.path), fit.steps, now.step, "step", silent=not fabric.is_global_zero)
     with bar, listening() as interrupted:
         while now.step < fit.steps and now.stale < (fit.patience or math.inf):
             for group in descent.param_groups:

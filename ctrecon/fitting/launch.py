@@ -70,10 +70,28 @@ class _Prepared:
         check_pixels(self.experiment.geometry.pixels)
         check_validation(self.validation)
 
+    def described(self, run: Run, device: torch.device) -> str:
+        """What was loaded, in two lines: scan and images; model and device."""
+        geometry, counts = self.experiment.geometry, []
+        for split, pairs in (("training", self.training.pairs), ("validation", self.validation)):
+            if split == "validation" or self.model.fitting is Fitting.WEIGHTS:
+                counts.append(f"{_several(len(pairs), split + ' image')} of {_several(len(pairs.patients()), 'patient')}")
+        parameters = sum(p.numel() for p in self.model.parameters())
+        return (
+            f"{run.path}: {', '.join(counts)}; {type(geometry).__name__} scan of {geometry.shape[0]} views x {geometry.shape[1]} bins, "
+            f"{geometry.pixels} x {geometry.pixels} pixels\n"
+            f"{run.path}: {type(self.model).__name__}, {_several(parameters, 'parameter')}, on {device}"
+        )
+
+
+def _several(count: int, of: str) -> str:
+    return f"{count:,} {of}{'s' * (count != 1)}"
+
 
 def _train(fabric: Fabric, values: dict[str, Any]) -> None:
     """The training, in one of the processes of the fabric; the first one writes."""
     made, run = _Prepared(values), run_of(values)
+    fabric.print(made.described(run, fabric.device))
     with run.claimed() if fabric.is_global_zero else nullcontext():
         if fabric.is_global_zero:
             run.begin(made.experiment.config, environment(fabric.device), made.patients, made.steps, made.images)

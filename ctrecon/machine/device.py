@@ -13,9 +13,11 @@ def pick_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type not in ("cpu", "cuda"):  # Apple's mps: the sparse matrices of the ray transform were never tried there
+            raise InputError(f"device={name}: is not supported; expected auto, cpu or cuda")
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device={name}: {str(error).splitlines()[0]}; expected auto, cpu or cuda") from None
-    if device.type not in ("cpu", "cuda"):
-        raise InputError(f"device={name}: expected auto, cpu or cuda")
+        known = name.split(":")[0] in ("cpu", "cuda")
+        reason = f"is not there ({str(error).splitlines()[0][:80]})" if known else "no such device"
+        raise InputError(f"device={name}: {reason}; expected auto, cpu or cuda") from None
     return device

@@ -38,5 +38,7 @@ class Adaptive(Integrator):
         times = state.new_tensor([0.0, float(h)])
         right = lambda _, z: field(z)  # noqa: E731
         if field.training:
-            return odeint_adjoint(right, state, times, adjoint_params=tuple(field.parameters()), **self.options)[-1]
+            return odeint_adjoint(
+                right, state, times, adjoint_params=tuple(field.parameters()), adjoint_options={"norm": "seminorm"}, **self.options
+            )[-1]
         return odeint(right, state, times, **self.options)[-1]

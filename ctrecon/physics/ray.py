@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from ctrecon.errors import InputError
-from ctrecon.physics.auto import Auto
 from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.linear import Linear
 from ctrecon.physics.projector import Projector
@@ -22,7 +21,7 @@ class RayTransform(nn.Module):
 
     Args:
         geometry: The scan.
-        projector: Makes what computes A and A^T, such as the class `StoredMatrix`.
+        projector: Makes what computes A and A^T, such as the class `StoredMatrix`; None: `Auto`, what suits scan and machine.
 
     Shapes and units:
         Images (B, 1, H, W) dimensionless, sinograms (B, 1, A, D) in metres. Any float type and memory layout goes in and comes
@@ -36,9 +35,11 @@ class RayTransform(nn.Module):
         torch.Size([1, 1, 20, 46])
     """
 
-    def __init__(self, geometry: Geometry, projector: Callable[[Geometry], Projector] = Auto) -> None:
+    def __init__(self, geometry: Geometry, projector: Callable[[Geometry], Projector] | None = None) -> None:
         super().__init__()
         self.geometry = geometry
+        if projector is None:
+            from ctrecon.physics.auto import Auto as projector  # loads ASTRA, which filtered back-projection does without
         self.projector = projector(geometry)
 
     @cached_property

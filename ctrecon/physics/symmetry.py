@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 TOLERANCE = 1e-6  # of the image's side, by which rays may miss each other: far below what a projector resolves
@@ -66,6 +65,8 @@ def symmetries(frames: Float[np.ndarray, "A P 2"], side: int | float) -> Sequenc
             extent, the vector that changes its sign where the detector is read backwards.
         side: Of the image in metres.
     """
+    from scipy.spatial import cKDTree  # slow to import, and not needed where symmetries are not
+
     reverse = frames.copy()
     reverse[:, -1] *= -1
     forwards, backwards = (cKDTree(points.reshape(len(frames), -1)) for points in (frames, reverse))

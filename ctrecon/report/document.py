@@ -13,6 +13,7 @@ from ctrecon.measure.metrics import psnr, ssim
 from ctrecon.report.chart import Chart
 from ctrecon.report.page import Page, Record, Scatter, Slide
 from ctrecon.report.picture import stories
+from ctrecon.runs.digits import quality
 from ctrecon.runs.results import CERTIFICATE
 from ctrecon.runs.run import ENVIRONMENT
 
@@ -65,7 +66,7 @@ def _slides(comparison: Comparison) -> list[Slide]:
         Slide(
             label,
             {"truth": truth} | columns,
-            {name: f"{psnr(x, truth):.2f} dB, SSIM {ssim(x, truth):.3f}" for name, x in columns.items()},
+            {name: quality(psnr(x, truth), ssim(x, truth)) for name, x in columns.items()},
         )
         for label, truth, columns in stories(comparison)
     ]

@@ -14,23 +14,23 @@ from ctrecon.report.chart import Chart, literal
 from ctrecon.runs.run import HISTORY
 
 BESIDE = 1.05  # factor on a logarithmic axis between what would hide each other
-METRICS = {"psnr": ("PSNR in dB", 2), "ssim": ("SSIM", 3)}  # label and digits
+METRICS = {"psnr": "PSNR in dB", "ssim": "SSIM"}  # labels
 
 
 def sizes(comparison: Comparison) -> Chart:
     """PSNR and SSIM against the number of training images, a column a turn."""
     chart, axes = _grid("quality against training images", 2, len(comparison.turns), sharey="row")
-    for number, (row, (metric, (label, digits))) in enumerate(zip(axes, METRICS.items(), strict=True)):
+    for number, (row, (metric, label)) in enumerate(zip(axes, METRICS.items(), strict=True)):
         for panel, turn in zip(row, comparison.turns, strict=True):
             _over_sizes(panel, comparison, "" if number else f"test scans {_lying(turn)}")
             for name in comparison.names:
                 one, *_ = entries = comparison.of(name)
                 if one.size is None:
                     mean = comparison.mean(one, metric, turn)
-                    chart.level(panel, name, mean, f"{name}: {mean.format(digits)}")
+                    chart.level(panel, name, mean, f"{name}: {mean.format(metric)}")
                 else:
                     means = [comparison.mean(entry, metric, turn) for entry in entries]
-                    chart.line(panel, name, [(e.size, m, _note(e, m.format(digits))) for e, m in zip(entries, means, strict=True)])
+                    chart.line(panel, name, [(e.size, m, _note(e, m.format(metric))) for e, m in zip(entries, means, strict=True)])
         row[0].set_ylabel(label)
     return _finished(chart)
 
@@ -47,7 +47,9 @@ def gains(comparison: Comparison) -> Chart:
             gained = [comparison.gain(entry, "psnr", turn) for entry in entries]
             if entries:
                 chart.line(
-                    panel, name, [(e.size, g, _note(e, f"{g.format(2, '+')} dB")) for e, g in zip(entries, gained, strict=True)]
+                    panel,
+                    name,
+                    [(e.size, g, _note(e, f"{g.format('psnr', '+')} dB")) for e, g in zip(entries, gained, strict=True)],
                 )
     axes[0][0].set_ylabel("gain in dB PSNR")
     return _finished(chart)
@@ -81,12 +83,12 @@ def efficiency(comparison: Comparison) -> Chart:
 def turns(comparison: Comparison) -> Chart:
     """PSNR against the angle by which the object is turned."""
     chart, axes = _grid("quality against the angle of the object", 1, len(METRICS))
-    for panel, (metric, (label, digits)) in zip(axes[0], METRICS.items(), strict=True):
+    for panel, (metric, label) in zip(axes[0], METRICS.items(), strict=True):
         panel.set(xlabel="angle in degrees", ylabel=label)
         panel.set_xticks([float(turn) for turn in comparison.turns])
         for one in comparison.contestants:
             means = {turn: comparison.mean(one, metric, turn) for turn in comparison.turns}
-            chart.line(panel, one.name, [(float(t), m, f"{one.name} at {t} degrees: {m.format(digits)}") for t, m in means.items()])
+            chart.line(panel, one.name, [(float(t), m, f"{one.name} at {t} degrees: {m.format(metric)}") for t, m in means.items()])
     return _finished(chart)
 
 
@@ -94,14 +96,14 @@ def contestants(comparison: Comparison) -> Chart:
     """PSNR and SSIM of each contestant, a series a turn."""
     chart, axes = _grid("quality", 1, len(METRICS), height=1.4 + 0.26 * len(comparison.contestants))
     labels = [_called(comparison, one) for one in comparison.contestants]
-    for panel, (metric, (label, digits)) in zip(axes[0], METRICS.items(), strict=True):
+    for panel, (metric, label) in zip(axes[0], METRICS.items(), strict=True):
         _rows(panel, labels if panel is axes[0][0] else [""] * len(labels))
         panel.set_xlabel(label)
         for number, one in enumerate(comparison.contestants):
             for step, turn in enumerate(comparison.turns):
                 mean = comparison.mean(one, metric, turn)
                 chart.dot(
-                    panel, _lying(turn), number + 0.16 * step, mean, f"{labels[number]}, {_lying(turn)}: {mean.format(digits)}"
+                    panel, _lying(turn), number + 0.16 * step, mean, f"{labels[number]}, {_lying(turn)}: {mean.format(metric)}"
                 )
     return _finished(chart)
 

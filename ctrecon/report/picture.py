@@ -11,6 +11,7 @@ from ctrecon.errors import InputError
 from ctrecon.evidence.comparison import Comparison
 from ctrecon.measure.metrics import psnr, ssim
 from ctrecon.report.chart import literal
+from ctrecon.runs.digits import quality
 from ctrecon.runs.results import EXAMPLES
 
 Picture = Float[np.ndarray, "H W"]
@@ -64,7 +65,7 @@ def picture(stories: list[Story]) -> Figure:
         limit = max(float(np.percentile(np.abs(x - truth), 99)) for x in columns.values()) or 1.0
         for column, (name, x) in enumerate(columns.items(), start=1):
             whole[column].imshow(x, **window)
-            whole[column].set_title(f"{literal(name)}\n{psnr(x, truth):.2f} dB, SSIM {ssim(x, truth):.3f}", fontsize=8)
+            whole[column].set_title(f"{literal(name)}\n{quality(psnr(x, truth), ssim(x, truth))}", fontsize=8)
             zoomed[column].imshow(x[part], **window)
             shown = differences[column].imshow(x - truth, cmap="RdBu_r", vmin=-limit, vmax=limit)
             differences[column].set_title("minus ground truth", fontsize=7)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ctrecon.disk.table import as_markdown
+from ctrecon.runs.digits import shown
 from ctrecon.runs.run import CONFIG, STATUS, Run
 
 
@@ -14,7 +15,7 @@ def table(runs: list[Run]) -> str:
             "run": str(run.path),
             "state": one["state"],
             "progress": f"{one['step']}/{one['steps']}" if one["steps"] else str(one["step"]),
-            "best PSNR": "" if one["best"] is None else f"{one['best']:.2f}",
+            "best PSNR": "" if one["best"] is None else shown("psnr", one["best"]),
             "what went wrong": one["error"] or "",
         }
         for run, one in zip(runs, statuses, strict=True)

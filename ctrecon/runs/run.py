@@ -167,7 +167,7 @@ class Run(Folder):
         """Leave a model that took no steps of an optimiser as done."""
         self.write_rows(HISTORY, history)
         self.save_weights(model)
-        self.report("done", step=len(history), best=best)
+        self.report("done", step=history[-1]["step"], steps=history[-1]["step"] or None, best=best)
 
 
 def _is_status(found: dict[str, Any]) -> bool:

@@ -4,6 +4,7 @@ import pytest
 
 from ctrecon.config import compose as composing
 from ctrecon.config.compose import amend, compose, identity
+from ctrecon.config.options import options
 from ctrecon.config.sweep import training
 from ctrecon.config.words import MOST, Words, unknown
 from ctrecon.errors import InputError
@@ -91,3 +92,13 @@ def test_what_a_run_is_leaves_out_where_and_how():
     for other in ("seed=1", "fit.lr=0.5", "conv=plain", "data.limit=3"):
         assert identity(compose([other])) != identity(compose([]))
     assert amend(identity(compose([])), ["seed=1"]) == identity(compose(["seed=1"]))
+
+
+def test_a_folder_with_one_run_is_that_run(tmp_path):
+    for name in ("a/0", "b/0", "b/1"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "config.yaml").touch()
+    chosen = options("evaluate", [f"run={tmp_path}/a"])[0]
+    assert chosen["run"] == f"{tmp_path}/a/0" == options("evaluate", [f"run={tmp_path}/a/0"])[0]["run"]
+    with pytest.raises(InputError, match=r"holds 2 runs; expected one of .*b/0, .*b/1"):
+        options("show", [f"run={tmp_path}/b"])

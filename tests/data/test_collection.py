@@ -7,6 +7,7 @@ import torch
 from conftest import experiment, write_dicom, write_slices
 
 from ctrecon.data.augment import Pose
+from ctrecon.data.ellipses import Ellipses
 from ctrecon.data.split import no_leak
 from ctrecon.errors import InputError
 from ctrecon.files.array import as_image
@@ -202,3 +203,14 @@ def test_leaks_are_found():
     no_leak("test", ["a", "b"], {"train": ["c"], "val": []})
     with pytest.raises(InputError, match="patient b of split test is also in val"):
         no_leak("test", ["a", "b"], {"train": ["c"], "val": ["b"]})
+
+
+def test_phantoms_of_every_size_lie_at_the_same_place():
+    """Centres of mass, in sides of the image, agree to a quarter of the coarser pixel."""
+    for row in (0, 7):
+        centres = []
+        for size in (32, 256):
+            x = Ellipses(size, seed=1).image(row)[0, 0].double()
+            axis = (torch.arange(size) + 0.5) / size
+            centres.append([((x * at).sum() / x.sum()).item() for at in (axis[None, :], axis[:, None])])
+        assert np.abs(np.subtract(*centres)).max() < 0.25 / 32

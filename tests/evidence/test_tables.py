@@ -115,15 +115,16 @@ def test_a_verdict_names_size_turn_and_seeds(two):
     assert "and 2 seeds)" in verdict and "varies" not in verdict
 
 
-def test_estimates_are_said_with_as_many_digits_as_asked():
-    assert Estimate(1.234, -0.5, 2.0, 0.0).format(2, "+") == "+1.23 [-0.50, +2.00]"
+def test_estimates_are_said_with_the_digits_of_their_metric():
+    assert Estimate(1.234, -0.5, 2.0, 0.0).format("psnr", "+") == "+1.23 [-0.50, +2.00]"
+    assert Estimate(0.1234, 0.0, 1.0, 0.0).format("ssim") == "0.123 [0.000, 1.000]"
     assert Estimate(1.234, -0.5, 2.0, 9.0).as_dict() == {"mean": 1.234, "low": -0.5, "high": 2.0, "mean_over_images": 9.0}
 
 
-def written(folder, name, seed, size=5, psnr=30.12345, test=TEST, images=(0, 1)):
+def written(folder, name, seed, size=5, psnr=30.1234567, test=TEST, images=(0, 1)):
     """An evaluated run."""
     results = Results(folder / name / str(seed))
-    rows = [{"image": k, "patient": f"P{k}", "turn": 0, "psnr": psnr + k, "ssim": 0.71239 + k / 10} for k in images]
+    rows = [{"image": k, "patient": f"P{k}", "turn": 0, "psnr": psnr + k, "ssim": 0.71239123 + k / 10} for k in images]
     training = {"images": size, "steps": 10, "lr": 0.1, "seed": seed, "validation_psnr": 31.0}
     summary = {"default_definition": "maxmin", "definitions": ["maxmin"], "test": test, "parameters": 7, "training": training}
     results.write(rows, summary | {"seconds_per_image": 0.5}, {"truth": np.zeros((1, 2, 2))})
@@ -132,15 +133,17 @@ def written(folder, name, seed, size=5, psnr=30.12345, test=TEST, images=(0, 1))
 
 def test_run_folders_are_read_as_they_were_written(tmp_path):
     for seed in (0, 1):
-        written(tmp_path, "a-train_size5-lr0.1", seed, psnr=30.12345 + seed)
+        written(tmp_path, "a-train_size5-lr0.1", seed, psnr=30.1234567 + seed)
         written(tmp_path, "a-train_size9-lr0.01", seed, size=9)
     written(tmp_path, "b", 0)
     found = read([str(tmp_path / name) for name in ("a-train_size5-lr0.1", "a-train_size9-lr0.01", "b", "b/0")][:3])
     assert found.names == ["a", "b"] and found.sizes == [5, 9]
     first = found.of("a")[0]
-    assert first.values["psnr"].tolist() == [[30.123, 31.123], [31.123, 32.123]] and first.values["ssim"][0].tolist() == [
-        0.7124,
-        0.8124,
+    assert first.values["psnr"].tolist() == [[30.123457, 31.123457], [31.123457, 32.123457]] and first.values["ssim"][
+        0
+    ].tolist() == [
+        0.7123912,
+        0.8123912,
     ]
     assert first.rows == [("0", "P0", "0"), ("1", "P1", "0")] and first.seeds == 2 and first.turns == ["0"]
     assert first.facts[1] == {

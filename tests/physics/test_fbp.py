@@ -276,3 +276,9 @@ def test_every_measured_sinogram_matches_its_reference(shared, window):
             correlation, scale = against_reference(file, phantom, 512, 721, window)
             print(f"phantom {phantom:2}  {window:8} correlation {correlation:.5f}  scale {scale:.5f}")
             assert correlation > 0.99 and scale == pytest.approx(1, abs=0.01)
+
+
+def test_filters_are_made_without_dividing_by_zero(geometry):
+    scan = experiment(f"geometry={geometry}").geometry
+    with np.errstate(all="raise"):
+        scan.ramp(np.arange(-5.0, 6.0))

@@ -1,0 +1,45 @@
+"""A classical model's one number: the search says how far it is, and stops in the middle of a trial."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import inside
+
+from ctrecon.fitting.validate import batched
+from ctrecon.machine.interrupt import STOPPED
+from ctrecon.runs.run import HISTORY, Run
+
+WORDS = ["train", "model=tv", "geometry=tiny", "data.size=32"]
+
+
+def test_a_search_says_how_far_it_is_and_stops_within_a_trial(tmp_path):
+    """In a real process, which has minutes to go."""
+    words = [*WORDS, "data.val_size=128", "model.iterations=500"]
+    command = [sys.executable, "-W", "ignore", "-m", "ctrecon", *words]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as training:
+        lines = [training.stdout.readline() for _ in range(4)]
+        assert "128 validation images of 128 patients; Parallel scan of 16 views x 46 bins" in lines[0]
+        assert "TV, 1 parameter, on cpu" in lines[1] and "at most 14 trials of weight" in lines[2]
+        assert "/1792  at most" in lines[3] and lines[3].endswith("s left\n")
+        training.send_signal(signal.SIGTERM)
+        rest = training.communicate(timeout=100)[0]
+    run = Run(tmp_path / "runs/tv/0")
+    assert training.returncode == STOPPED and "stopped in trial" in rest
+    done = int(rest.rpartition("stopped in trial ")[2].split(",")[0]) - 1
+    assert run.status()["state"] == "stopped" and run.status()["step"] == done < 14
+    assert (len(run.read_rows(HISTORY)) if done else 0) == done
+
+
+def test_status_of_a_search_counts_its_trials(tmp_path, capsys):
+    inside(*WORDS, "data.val_size=2", "model.iterations=3", cwd=tmp_path)
+    trials = len(Run(tmp_path / "runs/tv/0").read_rows(HISTORY))
+    assert f"at most {14} trials" in capsys.readouterr().out and 3 < trials <= 14
+    inside("status", cwd=tmp_path)
+    assert f"| {trials}/{trials} " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("count", "size", "groups"), [(5, 2, [(0, 1), (2, 3), (4,)]), (2, 4, [(0, 1)]), (0, 3, [])])
+def test_items_go_in_groups(count, size, groups):
+    assert list(batched(range(count), size)) == groups
