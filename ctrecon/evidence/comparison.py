@@ -107,6 +107,38 @@ class Comparison:
             row |= {"ahead": self.wins(one, metric, turn), "of": len(one.images(turn))}
         return row
 
+    def verdict_table(self) -> list[dict[str, str]]:
+        """The verdicts as rows: one for each turn of each contestant that has a baseline."""
+        against = [one for one in self.contestants if self.baseline(one)]
+        return [self._verdict_row(one, turn) for one, turn in product(against, self.turns)]
+
+    def _verdict_row(self, one: Contestant, turn: str) -> dict[str, str]:
+        gain, ssim = (self.gain(one, metric, turn) for metric in ("psnr", "ssim"))
+        return {
+            "run": one.name,
+            **({"images": str(one.size or "")} if len(self.sizes) > 1 else {}),
+            "against": self.names[0],
+            "object": lying(turn),
+            "verdict": _found(gain),
+            "gain in dB PSNR": gain.format("psnr", "+"),
+            "ahead on": f"{self.wins(one, 'psnr', turn)} of {len(one.patients(turn))} images",
+            "gain in SSIM": ssim.format("ssim", "+"),
+        }
+
+    def setting(self) -> str:
+        """What was measured, in a sentence."""
+        test, patients = self.contestants[0].setting["test"], self.contestants[0].patients(self.turns[0])
+        scan, noise = test.get("geometry", {}), test.get("noise", {})
+        parts = [f"Measured on {len(patients)} images of {len(set(patients))} patients"]
+        if "pixels" in scan:
+            parts.append(f"{scan['pixels']} x {scan['pixels']} pixels of {1000 * scan['fov_m'] / scan['pixels']:.3g} mm")
+            views = scan.get("views") or scan.get("angles_deg") or []
+            parts.append(f"{views if isinstance(views, int) else len(views)} views")
+        doses = {"photons": "{:,.0f} photons a ray", "level": "Gaussian noise of {:g} times the mean"}
+        parts += [text.format(noise[key]) for key, text in doses.items() if key in noise]
+        lie = ", ".join(map(lying, self.turns))
+        return f"{', '.join(parts)}; objects {lie}. Means over patients and seeds, with 95 % intervals."
+
     def verdicts(self) -> list[str]:
         """A sentence for each contestant that has a baseline: better or worse, by how much, how surely."""
         return [self._verdict(contestant) for contestant in self.contestants if self.baseline(contestant)]
@@ -123,7 +155,7 @@ class Comparison:
 
     def _clause(self, one: Contestant, turn: str) -> str:
         gain, ssim = (self.gain(one, metric, turn) for metric in ("psnr", "ssim"))
-        where = "upright" if float(turn) == 0 else f"turned by {turn} degrees"
+        where = lying(turn)
         wins = f"ahead on {self.wins(one, 'psnr', turn)} of {len(one.patients(turn))} images"
         return (
             f"{where} PSNR {_found(gain)}, {gain.format('psnr', '+')} dB, {wins}, SSIM {_found(ssim)}, {ssim.format('ssim', '+')}"
@@ -141,6 +173,11 @@ def read(paths: list[str]) -> Comparison:
     found = [at_path(Path(path)) for path in paths]
     plain = Counter((short(one.name), one.size) for one in found)
     return Comparison([one if plain[short(one.name), one.size] > 1 else replace(one, name=short(one.name)) for one in found])
+
+
+def lying(turn: str) -> str:
+    """How the object lies at a turn."""
+    return "upright" if float(turn) == 0 else f"turned by {turn} degrees"
 
 
 def _found(gain: Estimate) -> str:

@@ -36,12 +36,14 @@ def document(comparison: Comparison, shown: Comparison, title: str, charts: list
         ("Results: means over patients and seeds with 95 % intervals", comparison.table()),
         ("What it costs", _costs(comparison)),
     ]
-    return Page(title, summary(comparison, shown), charts, tables, _slides(shown), _scatter(shown), _records(shown))
+    return Page(
+        title, summary(comparison, shown), charts, tables, _slides(shown), _scatter(shown), _records(shown), shown.verdict_table()
+    )
 
 
 def summary(comparison: Comparison, shown: Comparison) -> list[str]:
-    """The verdicts at one size, and how many images the baseline needs instead."""
-    sentences = shown.verdicts()
+    """What was measured, and how many images the baseline needs instead; the verdicts are in the table below."""
+    sentences = [comparison.setting()]
     if len(comparison.of(comparison.names[0])) > 1:
         for one in shown.contestants:
             if one.size and shown.baseline(one):

@@ -7,13 +7,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from ctrecon.evidence.bootstrap import Estimate
-from ctrecon.evidence.comparison import Comparison
+from ctrecon.evidence.comparison import Comparison, lying
 from ctrecon.evidence.contestant import Contestant
 from ctrecon.evidence.efficiency import needed
 from ctrecon.report.chart import Chart, literal
 from ctrecon.runs.run import HISTORY
 
 BESIDE = 1.05  # factor on a logarithmic axis between what would hide each other
+SMOOTHER = "between quarter turns the object is interpolated, hence smoother and easier for everybody: compare lines, not angles"
 METRICS = {"psnr": "PSNR in dB", "ssim": "SSIM"}  # labels
 
 
@@ -22,7 +23,7 @@ def sizes(comparison: Comparison) -> Chart:
     chart, axes = _grid("quality against training images", 2, len(comparison.turns), sharey="row")
     for number, (row, (metric, label)) in enumerate(zip(axes, METRICS.items(), strict=True)):
         for panel, turn in zip(row, comparison.turns, strict=True):
-            _over_sizes(panel, comparison, "" if number else f"test scans {_lying(turn)}")
+            _over_sizes(panel, comparison, "" if number else f"test scans {lying(turn)}")
             for name in comparison.names:
                 one, *_ = entries = comparison.of(name)
                 if one.size is None:
@@ -40,17 +41,14 @@ def gains(comparison: Comparison) -> Chart:
     chart, axes = _grid(f"gain over {comparison.names[0]}, image by image", 1, len(comparison.turns), sharey="row")
     chart.key(comparison.names[0])  # has the same colours as in the other charts
     for panel, turn in zip(axes[0], comparison.turns, strict=True):
-        _over_sizes(panel, comparison, f"test scans {_lying(turn)}")
+        _over_sizes(panel, comparison, f"test scans {lying(turn)}")
         panel.axhline(0, color="#222222", lw=0.8)
         for name in comparison.names[1:]:
             entries = [e for e in comparison.of(name) if e.size and comparison.baseline(e)]
             gained = [comparison.gain(entry, "psnr", turn) for entry in entries]
             if entries:
-                chart.line(
-                    panel,
-                    name,
-                    [(e.size, g, _note(e, f"{g.format('psnr', '+')} dB")) for e, g in zip(entries, gained, strict=True)],
-                )
+                points = zip(entries, gained, strict=True)
+                chart.line(panel, name, [(e.size, g, _note(e, f"{g.format('psnr', '+')} dB")) for e, g in points])
     axes[0][0].set_ylabel("gain in dB PSNR")
     return _finished(chart)
 
@@ -63,7 +61,7 @@ def efficiency(comparison: Comparison) -> Chart:
     tried = comparison.of(first)
     top, bottom = 2 * tried[-1].size, tried[0].size / 2  # where what is out of reach is drawn
     for panel, turn in zip(axes[0], comparison.turns, strict=True):
-        _over_sizes(panel, comparison, f"test scans {_lying(turn)}")
+        _over_sizes(panel, comparison, f"test scans {lying(turn)}")
         panel.plot(comparison.sizes, comparison.sizes, color="#222222", lw=0.8)
         panel.axhspan(tried[-1].size, top, color="#00000010")
         panel.set(yscale="log", ylim=(bottom, top), xlabel="training images of the contestant")
@@ -89,6 +87,8 @@ def turns(comparison: Comparison) -> Chart:
         for one in comparison.contestants:
             means = {turn: comparison.mean(one, metric, turn) for turn in comparison.turns}
             chart.line(panel, one.name, [(float(t), m, f"{one.name} at {t} degrees: {m.format(metric)}") for t, m in means.items()])
+    if any(float(turn) % 90 for turn in comparison.turns):
+        chart.figure.supxlabel(SMOOTHER, fontsize=8)
     return _finished(chart)
 
 
@@ -102,9 +102,7 @@ def contestants(comparison: Comparison) -> Chart:
         for number, one in enumerate(comparison.contestants):
             for step, turn in enumerate(comparison.turns):
                 mean = comparison.mean(one, metric, turn)
-                chart.dot(
-                    panel, _lying(turn), number + 0.16 * step, mean, f"{labels[number]}, {_lying(turn)}: {mean.format(metric)}"
-                )
+                chart.dot(panel, lying(turn), number + 0.16 * step, mean, f"{labels[number]}, {lying(turn)}: {mean.format(metric)}")
     return _finished(chart)
 
 
@@ -121,6 +119,8 @@ def cost(comparison: Comparison) -> Chart:
                 mean = sum(known) / len(known)
                 over_runs = Estimate(mean, min(known), max(known), mean)
                 chart.dot(panel, "mean and range over runs", row, over_runs, f"{one.name}: {mean:.4g}")
+        panel.set_xlim(left=0)
+    chart.figure.supxlabel("seconds as they passed on a machine that did other things too; the rest is counted", fontsize=8)
     return _finished(chart)
 
 
@@ -186,10 +186,6 @@ def _finished(chart: Chart) -> Chart:
         panel.tick_params(labelsize=8)
     chart.legend()
     return chart
-
-
-def _lying(turn: str) -> str:
-    return "upright" if float(turn) == 0 else f"turned by {turn} degrees"
 
 
 def _called(comparison: Comparison, one: Contestant) -> str:

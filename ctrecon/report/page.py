@@ -84,6 +84,7 @@ class Page:
     slides: list[Slide] = field(default_factory=list)
     scatter: Scatter | None = None
     records: list[Record] = field(default_factory=list)
+    verdict: list[dict[str, str]] = field(default_factory=list)  # below the summary
 
 
 def write_page(page: Page, out: Path) -> None:

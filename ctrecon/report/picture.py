@@ -1,11 +1,13 @@
 """Pictures of reconstructions."""
 
 from pathlib import Path
+from textwrap import fill
 
 import h5py
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from ctrecon.errors import InputError
 from ctrecon.evidence.comparison import Comparison
@@ -14,6 +16,7 @@ from ctrecon.report.chart import literal
 from ctrecon.runs.digits import quality
 from ctrecon.runs.results import EXAMPLES
 
+LETTERS = 26  # of a line above a picture
 Picture = Float[np.ndarray, "H W"]
 
 
@@ -31,13 +34,12 @@ def pictures(comparison: Comparison) -> Figure:
 
 
 def stories(comparison: Comparison) -> list[Story]:
-    """Every test image of which reconstructions were kept, turn after turn; what does not learn comes first.
+    """Every test image of which reconstructions were kept, turn after turn; contestants in their order, after a reference FBP where none is among them.
 
     Raises:
         InputError: A run has no examples.h5.
     """
-    shown = sorted(comparison.contestants, key=lambda one: one.size is not None)
-    examples = {one.name: _examples(one.results[0] / EXAMPLES) for one in shown}
+    examples = {one.name: _examples(one.results[0] / EXAMPLES) for one in comparison.contestants}
     first = next(iter(examples.values()))
     found = []
     for k, (image, turn) in enumerate(zip(first["image"], first["turn"], strict=True)):
@@ -61,16 +63,28 @@ def picture(stories: list[Story]) -> Figure:
         part = _busiest(truth)
         for axis, area in ((whole[0], (slice(None),) * 2), (zoomed[0], part)):
             axis.imshow(truth[area], **window)
-        whole[0].set_title(f"ground truth\n{literal(title)}", fontsize=8)
+        whole[0].set_title(f"ground truth\n{literal(fill(title, LETTERS))}", fontsize=8)
+        for axis in whole[: 1 + len(columns)]:
+            axis.add_patch(_frame(part))
         limit = max(float(np.percentile(np.abs(x - truth), 99)) for x in columns.values()) or 1.0
         for column, (name, x) in enumerate(columns.items(), start=1):
             whole[column].imshow(x, **window)
-            whole[column].set_title(f"{literal(name)}\n{quality(psnr(x, truth), ssim(x, truth))}", fontsize=8)
+            whole[column].set_title(f"{literal(fill(name, LETTERS))}\n{quality(psnr(x, truth), ssim(x, truth))}", fontsize=8)
             zoomed[column].imshow(x[part], **window)
             shown = differences[column].imshow(x - truth, cmap="RdBu_r", vmin=-limit, vmax=limit)
             differences[column].set_title("minus ground truth", fontsize=7)
-        figure.colorbar(shown, ax=differences[0], location="right", shrink=0.8, label="attenuation / mu_max")
+        scale = differences[0].inset_axes((0.62, 0.05, 0.07, 0.9))  # where no difference is: beside it nothing would line up
+        figure.colorbar(shown, cax=scale, label="attenuation / mu_max")
+        scale.yaxis.set_ticks_position("left")
+        scale.yaxis.set_label_position("left")
     return figure
+
+
+def _frame(part: tuple[slice, slice]) -> Rectangle:
+    """What shows where the zoom is."""
+    rows, columns = part
+    size = rows.stop - rows.start
+    return Rectangle((columns.start - 0.5, rows.start - 0.5), size, size, fill=False, edgecolor="#ffd000", lw=0.8)
 
 
 def _busiest(truth: Picture) -> tuple[slice, slice]:
