@@ -63,8 +63,9 @@ def efficiency(comparison: Comparison) -> Chart:
     for panel, turn in zip(axes[0], comparison.turns, strict=True):
         _over_sizes(panel, comparison, f"test scans {lying(turn)}")
         panel.plot(comparison.sizes, comparison.sizes, color="#222222", lw=0.8)
-        panel.axhspan(tried[-1].size, top, color="#00000010")
-        panel.set(yscale="log", ylim=(bottom, top), xlabel="training images of the contestant")
+        panel.axhspan(tried[-1].size, 1.3 * top, color="#00000010")
+        reach = comparison.sizes[0] / 1.4, comparison.sizes[-1] * 1.4  # marks stand beside their size
+        panel.set(yscale="log", xlim=reach, ylim=(bottom / 1.2, 1.2 * top), xlabel="training images of the contestant")
         panel.set_yticks([*comparison.sizes, top], [*map(str, comparison.sizes), "more"])
         panel.yaxis.set_minor_formatter(NullFormatter())
         for number, name in enumerate(comparison.names[1:]):
@@ -72,7 +73,7 @@ def efficiency(comparison: Comparison) -> Chart:
                 if entry.size and comparison.baseline(entry):
                     found = needed(comparison, entry, turn)
                     ends = [float(min(max(size, bottom), top)) for size in (found.size, found.low, found.high)]
-                    aside = entry.size * BESIDE ** (number - len(comparison.names) // 2)
+                    aside = entry.size * BESIDE ** (number - len(comparison.names) / 2 + 1)
                     chart.stem(panel, name, aside, Estimate(*ends, ends[0]), _note(entry, f"as {first} with {found.format()}"))
     axes[0][0].set_ylabel(f"training images of {literal(first)}")
     return _finished(chart)
@@ -119,7 +120,7 @@ def cost(comparison: Comparison) -> Chart:
                 mean = sum(known) / len(known)
                 over_runs = Estimate(mean, min(known), max(known), mean)
                 chart.dot(panel, "mean and range over runs", row, over_runs, f"{one.name}: {mean:.4g}")
-        panel.set_xlim(left=0)
+        panel.set_xlim(0, 1.05 * panel.dataLim.x1 or 1)
     chart.figure.supxlabel("seconds as they passed on a machine that did other things too; the rest is counted", fontsize=8)
     return _finished(chart)
 
