@@ -189,3 +189,29 @@ def test_nothing_to_compare_is_refused(tmp_path):
     for paths in ([], [str(tmp_path / "none")], [str(tmp_path)]):
         with pytest.raises(InputError):
             read(paths)
+
+
+def test_the_table_of_verdicts_has_a_row_for_each_turn(two):
+    rows = two.verdict_table()
+    assert [(row["run"], row["object"]) for row in rows] == [
+        (one.name, at) for one in two.contestants[1:] for at in ("upright", "turned by 90 degrees")
+    ]
+    for row, turn in zip(rows, two.turns, strict=True):
+        one = two.of(row["run"])[-1]
+        gain = two.gain(one, "psnr", turn)
+        assert row["gain in dB PSNR"] == gain.format("psnr", "+") and row["against"] == two.names[0]
+        expected = "not surely different" if gain.low <= 0 <= gain.high else "better" if gain.mean > 0 else "worse"
+        assert row["verdict"] == expected and row["ahead on"] == f"{two.wins(one, 'psnr', turn)} of 4 images"
+
+
+def test_what_was_measured_is_said(two):
+    scan = {"pixels": 64, "fov_m": 0.32, "views": 50}
+    setting = SETTING | {"test": TEST | {"geometry": scan, "noise": {"photons": 1e4}}}
+    for one in two.contestants:
+        object.__setattr__(one, "setting", setting)
+    said = two.setting()
+    for part in ("4 images of 3 patients", "64 x 64 pixels of 5 mm", "50 views", "10,000 photons", "upright, turned by 90 degrees"):
+        assert part in said, part
+    scan["views"], setting["test"]["noise"] = None, {"level": 0.05}
+    scan["angles_deg"] = [0, 10, 20]
+    assert "3 views" in two.setting() and "Gaussian noise of 0.05 times the mean" in two.setting()

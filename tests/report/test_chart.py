@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import h5py
@@ -60,6 +61,44 @@ def test_names_in_charts_are_drawn_letter_by_letter(name, comparison):
 
 def test_names_above_pictures_are_drawn_letter_by_letter(comparison):
     assert set(NAMES) <= set(texts(pictures(Comparison(comparison.contestants[::2]))))
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_mark_lies_within_its_panel(name, comparison):
+    chart = CHARTS[name](comparison)
+    chart.figure.draw_without_rendering()
+    marks = [(axes, line) for axes in chart.figure.axes for line in axes.lines if line.get_gid() in chart.notes]
+    assert marks or name == "training"  # which has lines alone
+    for axes, line in marks:
+        box = axes.get_window_extent()
+        for x, y in line.get_transform().transform(line.get_xydata()):
+            assert box.x0 + 1 < x < box.x1 - 1 and box.y0 + 1 < y < box.y1 - 1, (line.get_gid(), x, y, box)
+
+
+def test_costs_start_at_zero_and_say_how_seconds_were_taken(comparison):
+    figure = CHARTS["cost"](comparison).figure
+    assert all(axes.get_xlim()[0] == 0 for axes in figure.axes) and any("seconds as they passed" in text for text in texts(figure))
+
+
+def test_angles_between_quarter_turns_are_explained(comparison):
+    few = [
+        replace(one, rows=[(*row[:2], "45" if row[2] == "90" else row[2]) for row in one.rows]) for one in comparison.contestants
+    ]
+    for contestants, said in ((few[::2], True), (comparison.contestants[::2], False)):
+        assert any("interpolated" in text for text in texts(CHARTS["turns"](Comparison(contestants)).figure)) == said
+
+
+def test_pictures_stand_in_the_order_of_the_contestants_with_their_zoom_marked(comparison):
+    shown = Comparison(comparison.contestants[::2])
+    figure = pictures(shown)
+    titles = [axes.get_title().split("\n")[0] for axes in figure.axes[:4]]
+    assert titles == ["ground truth", *map(literal, NAMES)]
+    for whole, zoomed in zip(figure.axes[:4], figure.axes[4:8], strict=True):
+        (frame,) = whole.patches
+        image, part = whole.images[0].get_array(), zoomed.images[0].get_array()
+        row, column = int(frame.get_y() + 0.5), int(frame.get_x() + 0.5)
+        size = int(frame.get_height())
+        assert np.array_equal(image[row : row + size, column : column + size], part)
 
 
 def test_letters_that_a_font_lacks_pass_without_a_warning(tmp_path):
