@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from ctrecon.config.compose import compose, identity
 from ctrecon.config.conf import CONF
 from ctrecon.config.experiment import Experiment
 from ctrecon.config.plan import plan_of
+from ctrecon.errors import InputError
 from ctrecon.evidence import scores
 from ctrecon.report.figures import CHARTS
 from ctrecon.study.study import Study
@@ -152,6 +154,14 @@ def test_impossible_figures_are_refused_before_anything_starts(words, says, tmp_
         inside("reproduce", *words, cwd=tmp_path)
     error = capsys.readouterr().err
     assert ended.value.code == 2 and says in error and error.count("\n") == 1 and not any(tmp_path.iterdir())
+
+
+def test_a_figure_without_what_it_needs_is_refused(tmp_path, monkeypatch):
+    shutil.copytree(CONF, tmp_path / "conf")
+    monkeypatch.setattr("ctrecon.config.plan.CONF", tmp_path / "conf")
+    (tmp_path / "conf/figure/new.yaml").write_text("title: New\ncontestants: [plain]\nsizes: [5]\n")
+    with pytest.raises(InputError, match="has no turns, draw"):
+        plan_of("new", "laptop")
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -22,6 +22,9 @@ LISTS: dict[str, tuple[Callable[[Any], bool], str]] = {  # that may be given on 
 }
 
 
+NEEDED = ("title", "contestants", "sizes", "turns", "draw")
+
+
 def plan_of(figure: str, profile: str, **others: Any) -> dict[str, Any]:
     """The options of a figure, those of the `profile`, and the `known` contestants.
 
@@ -45,4 +48,8 @@ def plan_of(figure: str, profile: str, **others: Any) -> dict[str, Any]:
     load = OmegaConf.load
     parts = {"known": load(CONF / "contestants.yaml"), "profile": load(CONF / "profile" / f"{profile}.yaml")}
     plan = OmegaConf.to_container(OmegaConf.merge(parts, load(CONF / "figure" / f"{figure}.yaml")), resolve=True)
+    if missing := [key for key in NEEDED if key not in plan]:
+        raise InputError(
+            f"conf/figure/{figure}.yaml: has no {', '.join(missing)}; expected {', '.join(NEEDED)}, as the others have"
+        )
     return {"seeds": plan["profile"]["seeds"], "rates": plan["profile"]["rates"]} | plan | given
