@@ -1,8 +1,9 @@
 """Turn somebody's sinogram file into an image file."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from ctrecon.config.experiment import Experiment
@@ -13,9 +14,8 @@ from ctrecon.config.scan import fitting, scanned
 from ctrecon.config.words import Words
 from ctrecon.disk.atomic import suffix_of
 from ctrecon.errors import InputError
-from ctrecon.files.array import read_array
-from ctrecon.files.ct_image import corner_of, read_source
-from ctrecon.files.image import check_output, write_image
+from ctrecon.files.array import count, read_array
+from ctrecon.files.image import check_output, check_stack, write_image
 from ctrecon.files.sinogram import check_scale, geometry_with, read_sinogram
 from ctrecon.files.unit import Unit
 from ctrecon.machine.device import pick_device
@@ -40,7 +40,7 @@ def reconstruct(
     out: str,
     run: RunFolder | None,
     dataset: str,
-    index: int | None,
+    index: int | Literal["all"] | None,
     unit: Literal["metres", "log", "unknown"] | None,
     like: File | None,
     overwrite: bool,
@@ -52,30 +52,47 @@ def reconstruct(
     dicom = suffix_of(target) == ".dcm"
     if like and not dicom:
         raise InputError(f"like={like}: patient and study go into DICOM files only; expected out=NAME.dcm beside it")
-    source = read_source(like) if like else None
+    if index == "all":
+        check_stack(target)
+    source = _source(like) if like else None
     found = scanned(run, words, geometry_with(sinogram))
     if found is None:
         raise _no_geometry(sinogram, dataset, index)
     experiment, origin = found
     geometry = experiment.geometry
     lines = [f"geometry: {origin}, {geometry.shape[0]} views x {geometry.bins} bins, an image of {geometry.fov_m:.6g} m"]
-    model, (y, of) = experiment.model(), read_sinogram(sinogram, dataset, index, unit, geometry)
+    model = experiment.model()
     if run:
         Run(run).load_weights(model)
     elif model.fitting is Fitting.WEIGHTS:
         raise InputError("this model has parameters to learn: say run=DIR of a trained one, or model=fbp or tv")
-    if of is Unit.UNKNOWN:
-        y, of, line = _of_unknown_unit(sinogram, dataset, index, unit, experiment, model, y, dicom)
-        lines.append(line)
-    if of is Unit.RELATIVE:
-        check_scale(sinogram, y, geometry)
-    image = model.to(where).eval()(y.to(where)).cpu()[0, 0].numpy()
-    write_image(target, image, of, geometry.pixel_m, source)
-    if source is not None and corner_of(source, geometry.fov_m, str(like)) is None:
+    images = []
+    for which in range(count(Path(sinogram), dataset)) if index == "all" else [index]:
+        y, of = read_sinogram(sinogram, dataset, which, unit, geometry)
+        if of is Unit.UNKNOWN:
+            y, of, line = _of_unknown_unit(sinogram, dataset, which, unit, experiment, model, y, dicom)
+            lines += [line] if line not in lines else []
+        if of is Unit.RELATIVE:
+            check_scale(sinogram, y, geometry)
+        images.append(model.to(where).eval()(y.to(where)).cpu()[0, 0].numpy())
+    write_image(target, np.stack(images) if index == "all" else images[0], of, geometry.pixel_m, source)
+    if source is not None and not _covers(source, geometry.fov_m, str(like)):
         lines.append(
             f"of {like} patient and study were taken, its place not: it does not cover the same square of {geometry.fov_m:.6g} m"
         )
     return [*lines, f"written: {out}, {Unit.HU if dicom else of}"]
+
+
+def _source(like: str) -> Any:
+    from ctrecon.files.ct_image import read_source  # pydicom takes a third of a second to load
+
+    return read_source(like)
+
+
+def _covers(source: Any, fov_m: float, like: str) -> bool:
+    from ctrecon.files.ct_image import corner_of
+
+    return corner_of(source, fov_m, like) is not None
 
 
 def _of_unknown_unit(
@@ -94,9 +111,9 @@ def _of_unknown_unit(
     return y, of, f"assumed: {sinogram} is in metres, as ctrecon simulate writes; unit=log says that it is -log(I/I0)"
 
 
-def _no_geometry(sinogram: str, dataset: str, index: int | None) -> InputError:
+def _no_geometry(sinogram: str, dataset: str, index: int | str | None) -> InputError:
     """What to say where nobody says of which scan a sinogram is."""
-    array, _ = read_array(Path(sinogram), dataset, index, lambda shape: None)
+    array, _ = read_array(Path(sinogram), dataset, 0 if index == "all" else index, lambda shape: None)
     names = fitting(array.shape)
     fit = f"of this shape: {', '.join(names)}" if names else "none of conf/geometry has this shape"
     return InputError(

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import h5py
+import nibabel
 import numpy as np
 import pydicom
 import pytest
+import tifffile
 import torch
 import yaml
 from conftest import inside, write_dicom
@@ -41,6 +43,9 @@ def here(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scans")
     np.save(folder / "x.npy", phantom())
     return folder
+
+
+FBP = ["model=fbp", "geometry=tiny"]
 
 
 def scan(here: Path, name: str, *words: str) -> np.ndarray:
@@ -82,6 +87,31 @@ def test_logarithms_are_the_same_measurement(here):
     np.testing.assert_allclose(image(here, "sinogram=log.npy", "model=fbp", "unit=unknown"), MU_MAX * metres, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("suffix", [".npy", ".tif", ".nii.gz"])
+def test_every_format_of_stacks_holds_all_images(suffix, here, capsys):
+    y = scan(here, "y.npy", "geometry=tiny", "noise=poisson_10k")
+    np.save(here / "two.npy", np.stack([y, 2 * y]))
+    (here / "two.yaml").unlink(missing_ok=True)
+    inside("reconstruct", "sinogram=two.npy", "index=all", *FBP, f"out=two_images{suffix}", "unit=metres", cwd=here)
+    assert capsys.readouterr().out.count("written: two_images") == 1
+    path = here / f"two_images{suffix}"
+    images = {
+        ".npy": lambda: np.load(path),
+        ".tif": lambda: tifffile.imread(path),
+        ".nii.gz": lambda: nibabel.load(path).get_fdata().transpose(2, 1, 0),
+    }[suffix]()
+    for k in (0, 1):
+        np.testing.assert_allclose(images[k], image(here, "sinogram=two.npy", f"index={k}", "unit=metres", *FBP), rtol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".dcm"])
+def test_formats_of_one_image_refuse_a_stack(suffix, here, capsys):
+    np.save(here / "two.npy", np.ones((2, 16, 46)))
+    with pytest.raises(SystemExit):
+        inside("reconstruct", "sinogram=two.npy", "index=all", *FBP, f"out=no{suffix}", "unit=metres", cwd=here)
+    assert "or index=0" in capsys.readouterr().err and not (here / f"no{suffix}").exists()
+
+
 @pytest.mark.parametrize("suffix", [".h5", ".npz", ".npy"])
 def test_index_and_dataset_pick_the_sinogram(suffix, here):
     y = scan(here, "y.npy", "geometry=tiny")
@@ -99,6 +129,13 @@ def test_index_and_dataset_pick_the_sinogram(suffix, here):
         expected = image(here, "sinogram=one.npy", "model=fbp", "geometry=tiny")
         got = image(here, f"sinogram=stack{suffix}", f"index={index}", "dataset=mine", "model=fbp", "geometry=tiny")
         np.testing.assert_array_equal(got, expected)
+    inside(
+        "reconstruct", f"sinogram=stack{suffix}", "index=all", "dataset=mine", "model=fbp", "geometry=tiny", "out=all.h5",
+        "overwrite=true", cwd=here,
+    )  # fmt: skip
+    with h5py.File(here / "all.h5") as file:
+        np.testing.assert_array_equal(file["image"][1], image(here, f"sinogram=stack{suffix}", "index=1", "dataset=mine", *FBP))
+        assert file["image"].shape == (3, PIXELS, PIXELS) and file["image"].attrs["pixel_m"] == pytest.approx(0.36 / PIXELS)
     for wrong in ("index=3", "index=-1", "index=null"):
         with pytest.raises(SystemExit):
             image(here, f"sinogram=stack{suffix}", wrong, "dataset=mine", "model=fbp", "geometry=tiny")

@@ -1,7 +1,7 @@
 """Reading the array in somebody's file, by its suffix."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 from ctrecon.disk.reading import as_numbers, check_declared, reading
 from ctrecon.errors import InputError
 from ctrecon.files.label import Label
-from ctrecon.files.stored import OPEN, check_counts
+from ctrecon.files.stored import OPEN, Stored, check_counts
 
 Shape = tuple[int, int]
 SMALLEST = 4  # rows and columns of an image
@@ -30,14 +30,7 @@ def read_array(path: Path, name: str, index: int | None, check: Callable[[Shape]
     Raises:
         InputError: The file is missing, unreadable, or does not hold such an array of finite real numbers.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    suffix = path.suffix.lower()
-    if suffix not in OPEN:
-        raise InputError(f"{path}: suffix {suffix or 'missing'}; expected one of {' '.join(OPEN)}")
-    with reading(path, suffix), ExitStack() as stack:
-        stored = OPEN[suffix](path, name, stack)
-        check_counts(stored.shape, path)
+    with _opened(path, name) as stored:
         if len(stored.shape) == 3:
             index = chosen(index, stored.shape[0], path)
         elif len(stored.shape) != 2 or index is not None:
@@ -48,6 +41,25 @@ def read_array(path: Path, name: str, index: int | None, check: Callable[[Shape]
         if array.shape != stored.shape[-2:]:
             raise ValueError(f"{array.shape} instead of {stored.shape[-2:]} values")
         return as_numbers(array, path), stored.label
+
+
+def count(path: Path, name: str) -> int:
+    """How many arrays `read_array` can be asked for: as many as a stack has, one where there is no stack. Raises InputError as it does."""
+    with _opened(path, name) as stored:
+        return stored.shape[0] if len(stored.shape) == 3 else 1
+
+
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[Stored]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    suffix = path.suffix.lower()
+    if suffix not in OPEN:
+        raise InputError(f"{path}: suffix {suffix or 'missing'}; expected one of {' '.join(OPEN)}")
+    with reading(path, suffix), ExitStack() as stack:
+        stored = OPEN[suffix](path, name, stack)
+        check_counts(stored.shape, path)
+        yield stored
 
 
 def chosen(index: int | None, size: int, path: Path | str) -> int:

@@ -5,11 +5,11 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
 from jaxtyping import Float
-from pydicom import Dataset
 from torch import Tensor
 
 from ctrecon.disk.atomic import check_free, suffix_of, writable, write_files
@@ -17,8 +17,6 @@ from ctrecon.disk.hdf5 import as_hdf5, check_ours, holds, open_hdf5
 from ctrecon.disk.reading import as_numbers
 from ctrecon.errors import InputError
 from ctrecon.files.array import as_image, check_square, chosen, read_array
-from ctrecon.files.ct_image import as_ct_image
-from ctrecon.files.dicom import is_dicom, read_hu, side_of, unit_of
 from ctrecon.files.label import Label, sidecar_of
 from ctrecon.files.slices import SliceFile
 from ctrecon.files.stored import as_png
@@ -53,6 +51,8 @@ def read_image(path: str, index: int | None, unit: str | None) -> Slice:
     Raises:
         InputError: The file is missing or unreadable, the image not square, the index missing or out of range, or the unit not known.
     """
+    from ctrecon.files.dicom import is_dicom, read_hu, side_of, unit_of  # pydicom takes a third of a second to load
+
     where = Path(path)
     if where.suffix.lower() in (".h5", ".hdf5") and _holds_slices(where):
         slices = SliceFile(path)
@@ -107,18 +107,26 @@ def check_output(path: str, *inputs: str | Path | None, overwrite: bool = False)
     return where
 
 
-def write_image(path: Path, image: Float[np.ndarray, "H W"], unit: Unit, pixel_m: float, source: Dataset | None = None) -> None:
-    """Write an image, whole or not at all, in the format of its suffix, with its unit and the size of its pixels.
+def check_stack(path: Path) -> None:
+    """Raises InputError where the format of a path holds one image only."""
+    if suffix_of(path) in (".dcm", ".png"):
+        raise InputError(
+            f"out={path}: holds one image, and index=all gives a stack: expected .npy, .h5, .tif or .nii.gz, or index=0"
+        )
+
+
+def write_image(path: Path, image: Float[np.ndarray, "*N H W"], unit: Unit, pixel_m: float, source: Any = None) -> None:
+    """Write an image, or a stack of them, whole or not at all, in the format of its suffix, with its unit and the size of its pixels.
 
     .npy, .h5, .tif and .nii.gz keep the values, .npy with the rest in a file of its own; .dcm holds Hounsfield units; .png shows the
     range of values in 256 steps.
 
     Args:
         path: Where to.
-        image: The values.
+        image: The values; a stack only where the format holds one (`check_stack`).
         unit: What they are.
         pixel_m: Width of a pixel.
-        source: For DICOM: the slice whose patient and study the image is of.
+        source: For DICOM: the `pydicom.Dataset` of the slice whose patient and study the image is of.
 
     Raises:
         InputError: Values are not finite, or, for DICOM, of an unknown unit or such as no material has.
@@ -127,6 +135,8 @@ def write_image(path: Path, image: Float[np.ndarray, "H W"], unit: Unit, pixel_m
     values = as_numbers(image, f"{path}: the image")
     suffix = suffix_of(path)
     if suffix == ".dcm":
+        from ctrecon.files.ct_image import as_ct_image  # pydicom takes a third of a second to load
+
         write_files({path: as_ct_image(unit.to_hu(values.astype(np.float64)), pixel_m, source)})
         return
     label = Label(unit.value, pixel_m)
@@ -158,7 +168,7 @@ def _as_nifti(image: np.ndarray, label: Label) -> bytes:
     import nibabel  # slow to import, seldom needed
 
     pixel_mm = 1000 * label.pixel_m
-    file = nibabel.Nifti1Image(image.T, np.diag([-pixel_mm, -pixel_mm, 1, 1]))
+    file = nibabel.Nifti1Image(image.T, np.diag([-pixel_mm, -pixel_mm, 1, 1]))  # a stack: as many, a unit apart
     file.header.set_xyzt_units("mm")
     file.header["descrip"] = f"ctrecon unit={label.unit}"
     return gzip.compress(file.to_bytes(), mtime=0)

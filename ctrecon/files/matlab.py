@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 
 from ctrecon.disk.reading import MOST_TEXT, MOST_VALUES, check_declared
 from ctrecon.disk.table import one_line
@@ -138,10 +137,14 @@ def _element(content: bytes, place: int, order: str) -> tuple[tuple[int, bytes],
 
 def _level_4(path: Path) -> Iterator[Variable]:
     """Nothing in it is compressed or nested: SciPy reads it within the size of the file."""
+    import scipy.io  # takes a quarter of a second to load
+
     for name, shape, kind in scipy.io.whosmat(path, appendmat=False):
         dtype = np.dtype("U1" if kind == "char" else "O" if kind == "sparse" else "f8")
         yield Variable(name, shape, dtype, lambda name=name: _of_level_4(path, name))
 
 
 def _of_level_4(path: Path, name: str) -> np.ndarray:
+    import scipy.io
+
     return np.asarray(scipy.io.loadmat(path, appendmat=False, variable_names=[name])[name])

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 import tifffile
 import torch
 from jaxtyping import Float
@@ -171,6 +170,8 @@ def _as_tif(y: np.ndarray, geometry: str) -> bytes:
 
 
 def _as_mat(y: np.ndarray, geometry: str) -> bytes:
+    import scipy.io  # takes a quarter of a second to load
+
     content = io.BytesIO()
     scipy.io.savemat(content, {"sinogram": y, "geometry": geometry, "unit": "metres"})
     return content.getvalue()

@@ -443,3 +443,16 @@ def test_slices_that_are_not_square_or_not_there_are_refused(tmp_path, shape):
     with h5py.File(tmp_path / "s.h5", "w") as file:
         file["images"], file["patient"], file.attrs["unit"] = np.zeros(shape, np.float32), ["a"] * shape[0], "HU"
     one_line(SliceFile, str(tmp_path / "s.h5"), says="expected .N, H, H. with square images")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_negative_counts_in_a_header_are_told(tmp_path, suffix):
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, {"descr": "<f4", "fortran_order": False, "shape": (-6, 23)})
+    content.write(Y.tobytes())
+    if suffix == ".npz":
+        with zipfile.ZipFile(tmp_path / "y.npz", "w") as archive:
+            archive.writestr("sinogram.npy", content.getvalue())
+    else:
+        (tmp_path / "y.npy").write_bytes(content.getvalue())
+    one_line(scanned, tmp_path / f"y{suffix}", says="is it damaged")
