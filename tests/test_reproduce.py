@@ -143,7 +143,7 @@ def test_a_training_that_fails_is_left_out_of_the_race(workplace):
         (["figure=sizes", "data=slices"], "data.file"),
         ([], "figure= is missing"),
         (["figure=sizes", "sizes=[0]"], "expected different numbers of images"),
-        (["figure=sizes", "sizes=all"], "expected a list of whole numbers or words"),
+        (["figure=sizes", "sizes=many"], "expected different numbers of images"),
         (["figure=sizes", "seeds=[1,1]"], "expected different whole numbers"),
         (["figure=sizes", "rates=[-1]"], "expected different positive numbers"),
         (["figure=sizes", "contestants=[c5]"], "contestant c5: expected one of plain"),
