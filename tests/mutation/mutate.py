@@ -17,6 +17,7 @@ import tomllib
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import torch
 from changes import Change, changes, counts
 from trial import KILLED, SURVIVED, TIMED_OUT, copied, load_libraries, outcome_of, replace
 
@@ -47,6 +48,8 @@ def main() -> None:
         sources = {
             str(p.relative_to(asked.checkout)): p.read_text() for g in table[name]["modules"] for p in asked.checkout.glob(g)
         }
+        for path in table[name].get("cuda", []) if not torch.cuda.is_available() else []:
+            sources.pop(path, None)
         drawn = sample(sources, asked.sample, random.Random(f"{asked.seed} {name}"))
         workers = [os.fork() or work(asked, name, table[name], drawn[k :: asked.processes], k) for k in range(asked.processes)]
         ended = [os.waitpid(pid, 0)[1] for pid in workers]
