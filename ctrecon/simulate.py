@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import numpy as np
+
 from ctrecon.config.compose import compose, says_field_of_view
 from ctrecon.config.experiment import Experiment
 from ctrecon.config.field_of_view import sized
@@ -11,7 +13,7 @@ from ctrecon.config.place import File
 from ctrecon.config.words import Words
 from ctrecon.data.scanner import Scanner
 from ctrecon.disk.yaml_file import as_yaml
-from ctrecon.files.image import read_image
+from ctrecon.files.image import images_in, read_image
 from ctrecon.files.sinogram import check_output, write_sinogram
 
 
@@ -25,7 +27,7 @@ def main(words: list[str]) -> None:
 def simulate(
     image: File,
     out: str,
-    index: int | None,
+    index: int | Literal["all"] | None,
     unit: Literal["relative", "attenuation", "HU"] | None,
     seed: Seed,
     overwrite: bool,
@@ -33,10 +35,12 @@ def simulate(
 ) -> list[str]:
     """Scan an image file into a sinogram file, its geometry beside it; returns what there is to say about it."""
     target, config = check_output(out, image, overwrite=overwrite), compose(words)
-    source = read_image(image, index, unit)
-    config["geometry"], size = sized(config["geometry"], [source.side_m], says_field_of_view(words))
+    rows = range(images_in(image)) if index == "all" else [index]
+    sources = [read_image(image, row, unit) for row in rows]
+    config["geometry"], size = sized(config["geometry"], [one.side_m for one in sources], says_field_of_view(words))
     experiment = Experiment(config)
     scanner = Scanner(experiment.geometry, experiment.noise, seed, experiment.projector)
-    _, y = scanner.scan(source.x, row=index or 0)
-    beside = write_sinogram(target, y[0, 0].numpy(), as_yaml(config["geometry"]))
-    return [*([source.assumed] if source.assumed else []), size, f"written: {out}, its geometry: {beside}"]
+    y = np.stack([scanner.scan(one.x, row=row or 0)[1][0, 0].numpy() for row, one in zip(rows, sources, strict=True)])
+    beside = write_sinogram(target, y if index == "all" else y[0], as_yaml(config["geometry"]))
+    assumed = dict.fromkeys(one.assumed for one in sources if one.assumed)
+    return [*assumed, size, f"written: {out}, its geometry: {beside}"]

@@ -16,7 +16,7 @@ from ctrecon.disk.atomic import check_free, suffix_of, writable, write_files
 from ctrecon.disk.hdf5 import as_hdf5, check_ours, holds, open_hdf5
 from ctrecon.disk.reading import as_numbers
 from ctrecon.errors import InputError
-from ctrecon.files.array import as_image, check_square, chosen, read_array
+from ctrecon.files.array import as_image, check_square, chosen, count, read_array
 from ctrecon.files.label import Label, sidecar_of
 from ctrecon.files.slices import SliceFile
 from ctrecon.files.stored import as_png
@@ -80,6 +80,16 @@ def read_image(path: str, index: int | None, unit: str | None) -> Slice:
             )
     side_m = label.pixel_m * len(array) if label.pixel_m else None
     return Slice((said if unit is None else image_unit(unit)).to_relative(x), side_m, assumed)
+
+
+def images_in(path: str) -> int:
+    """How many images `read_image` can be asked for. Raises InputError where the file is missing or unreadable."""
+    from ctrecon.files.dicom import is_dicom
+
+    where = Path(path)
+    if where.suffix.lower() in (".h5", ".hdf5") and _holds_slices(where):
+        return len(SliceFile(path))
+    return 1 if where.is_file() and is_dicom(where) else count(where, "image")
 
 
 def _contradiction(path: str, unit: str | None, said: Unit) -> str | None:

@@ -136,8 +136,8 @@ def check_output(path: str, *inputs: str | Path | None, overwrite: bool = False)
     return where
 
 
-def write_sinogram(path: Path, y: Float[np.ndarray, "A D"], geometry: str) -> Path:
-    """Write a sinogram in metres in the format of its suffix, and its geometry and unit, a YAML text, beside it; returns where that is.
+def write_sinogram(path: Path, y: Float[np.ndarray, "*N A D"], geometry: str) -> Path:
+    """Write a sinogram in metres, or a stack of them, in the format of its suffix, and its geometry and unit, a YAML text, beside it; returns where that is.
 
     Formats that hold several things (.npz, .h5, .mat) have them inside too.
 

@@ -96,7 +96,7 @@ def test_ctrecon_reads_the_file(script, tmp_path):
     _, text = geometry_with(str(tmp_path / "a.h5"))
     geometry = Fan(**{key: value for key, value in yaml.safe_load(text).items() if key != "_target_"})
     np.testing.assert_allclose(np.rad2deg(geometry.angles_rad[[0, -1]]), [123.5, 213.5])
-    y = read_sinogram(str(tmp_path / "a.h5"), "sinogram", 0, "log", geometry)
+    y, _ = read_sinogram(str(tmp_path / "a.h5"), "sinogram", 0, "log", geometry)
     assert y.shape == (1, 1, 181, 560)
 
 
