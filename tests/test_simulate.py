@@ -101,3 +101,17 @@ def test_what_is_there_is_not_lost(here, capsys):
         error = capsys.readouterr().err
         assert ended.value.code == 2 and error.startswith("ctrecon: out=") and error.count("\n") == 1
     assert {path.name: path.read_bytes() for path in here.iterdir() if path.is_file()} == before
+
+
+def test_all_images_of_a_stack_are_scanned_into_a_stack(tmp_path):
+    """Each as with its index alone, its noise too."""
+    np.save(tmp_path / "stack.npy", np.stack([disc(0, 0, 0.5, 0.2), disc(0.1, 0, 0.3, 0.4)]).astype(np.float32))
+    words = ["image=stack.npy", "geometry=tiny", "noise=poisson_10k", "unit=relative"]
+    inside("simulate", *words, "index=all", "out=all.npy", cwd=tmp_path)
+    both = np.load(tmp_path / "all.npy")
+    assert both.shape == (2, 16, 46)
+    for k in (0, 1):
+        inside("simulate", *words, f"index={k}", f"out={k}.npy", cwd=tmp_path)
+        np.testing.assert_array_equal(np.load(tmp_path / f"{k}.npy"), both[k])
+    inside("reconstruct", "sinogram=all.npy", "index=all", "model=fbp", "out=x.npy", cwd=tmp_path)
+    assert np.load(tmp_path / "x.npy").shape == (2, 32, 32)

@@ -77,6 +77,13 @@ def check_square(shape: tuple[int, ...], where: str) -> None:
         raise InputError(f"{where}: an image of shape {' x '.join(map(str, shape))}; expected a square one: cut or pad it")
 
 
+def square_side(pixels: int, down: float, across: float, where: str) -> float:
+    """Side in metres of an image whose pixels have that height and width. Raises InputError where they are not square."""
+    if not (np.isfinite([down, across]).all() and down > 0 and abs(across / down - 1) < 1e-3):
+        raise InputError(f"{where}: pixels of {1000 * down:.6g} x {1000 * across:.6g} mm; expected square ones: resample it first")
+    return float(pixels * down)
+
+
 def as_image(array: np.ndarray, where: str) -> Float[Tensor, "1 1 M M"]:
     """An array (M, M) as an image. Raises InputError where it is not square or not of finite real numbers."""
     check_square(array.shape, where)

@@ -14,7 +14,8 @@ from pydicom.valuerep import DSfloat, format_number_as_ds
 
 from ctrecon.disk.reading import reading
 from ctrecon.errors import InputError
-from ctrecon.files.dicom import KIND, read_header, square_side
+from ctrecon.files.array import square_side
+from ctrecon.files.dicom import KIND, read_header
 
 MOST_HU = 1e7  # beyond every material at every energy of a tube
 PATIENT = (

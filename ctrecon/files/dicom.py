@@ -13,6 +13,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from ctrecon.disk.reading import as_numbers, check_declared, check_inflated, reading
 from ctrecon.disk.table import one_line
 from ctrecon.errors import InputError
+from ctrecon.files.array import square_side
 
 KIND = "DICOM"
 MOST_BYTES = 2**28  # of a compressed header with its pixels
@@ -45,13 +46,6 @@ def side_of(path: Path) -> float | None:
             return None
         down, across = (float(length) / 1000 for length in header.PixelSpacing)
         return square_side(int(header.Rows), down, across, str(path))
-
-
-def square_side(pixels: int, down: float, across: float, where: str) -> float:
-    """Side in metres of an image whose pixels have that height and width. Raises InputError where they are not square."""
-    if not (np.isfinite([down, across]).all() and down > 0 and abs(across / down - 1) < 1e-3):
-        raise InputError(f"{where}: pixels of {1000 * down:.6g} x {1000 * across:.6g} mm; expected square ones: resample it first")
-    return float(pixels * down)
 
 
 def unit_of(path: Path) -> str | None:

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from ctrecon.disk.hdf5 import attribute, dataset, holds, numbers, open_hdf5, texts
 from ctrecon.errors import InputError
-from ctrecon.files.array import as_image
-from ctrecon.files.dicom import square_side
+from ctrecon.files.array import as_image, square_side
 from ctrecon.files.label import label_of
 from ctrecon.physics.attenuation import MU_MAX, from_hu
 

@@ -85,6 +85,14 @@ def test_what_was_measured_otherwise_is_refused(other, says):
         Comparison([contestant("plain", 5, 27.0), contestant("c4", 5, 27.0, setting=SETTING | other)])
 
 
+def test_what_differs_is_said_of_each_in_its_place():
+    """The baseline is there, the other one here."""
+    test = SETTING.get("test", {})
+    changed = SETTING | {"test": test | {"images": 7}}
+    with pytest.raises(InputError, match="7 here"):
+        Comparison([contestant("plain", 5, 27.0), contestant("c4", 5, 27.0, setting=changed)])
+
+
 def test_other_test_images_are_refused():
     one = contestant("c4", 5, 27.0)
     with pytest.raises(InputError, match="different test images"):

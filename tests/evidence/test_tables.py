@@ -204,6 +204,12 @@ def test_the_table_of_verdicts_has_a_row_for_each_turn(two):
         assert row["verdict"] == expected and row["ahead on"] == f"{two.wins(one, 'psnr', turn)} of 4 images"
 
 
+def test_the_table_of_verdicts_names_sizes_where_there_are_several():
+    few, many = (contestant("plain", [[20, 22, 30, 40]], size=size) for size in (5, 9))
+    rows = Comparison([few, many, contestant("c4", [[24, 22, 31, 39]], size=9)]).verdict_table()
+    assert [row["images"] for row in rows] == ["9"]
+
+
 def test_what_was_measured_is_said(two):
     scan = {"pixels": 64, "fov_m": 0.32, "views": 50}
     setting = SETTING | {"test": TEST | {"geometry": scan, "noise": {"photons": 1e4}}}

@@ -115,6 +115,12 @@ def test_a_mean_over_turns_is_measured_as_such(evaluated, tmp_path):
     assert upright == pytest.approx(turned, abs=1e-3)
 
 
+def test_images_smaller_than_the_window_of_ssim_are_refused(evaluated, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        inside("evaluate", f"run={evaluated}", "geometry.pixels=6", f"out={tmp_path}/x", cwd=tmp_path)
+    assert ended.value.code == 2 and "expected at least 7" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("turns", ["[]", "[nan]", "[true]", "[upright]"])
 def test_turns_that_are_no_angles_are_refused(evaluated, tmp_path, turns, capsys):
     with pytest.raises(SystemExit) as ended:
