@@ -66,7 +66,7 @@ def reconstruct(
         Run(run).load_weights(model)
     elif model.fitting is Fitting.WEIGHTS:
         raise InputError("this model has parameters to learn: say run=DIR of a trained one, or model=fbp or tv")
-    images = []
+    model, images = model.to(where).eval(), []
     for which in range(count(Path(sinogram), dataset)) if index == "all" else [index]:
         y, of = read_sinogram(sinogram, dataset, which, unit, geometry)
         if of is Unit.UNKNOWN:
@@ -74,7 +74,7 @@ def reconstruct(
             lines += [line] if line not in lines else []
         if of is Unit.RELATIVE:
             check_scale(sinogram, y, geometry)
-        images.append(model.to(where).eval()(y.to(where)).cpu()[0, 0].numpy())
+        images.append(model(y.to(where)).cpu()[0, 0].numpy())
     write_image(target, np.stack(images) if index == "all" else images[0], of, geometry.pixel_m, source)
     if source is not None and not _covers(source, geometry.fov_m, str(like)):
         lines.append(

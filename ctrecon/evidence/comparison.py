@@ -154,11 +154,11 @@ class Comparison:
         return f"{one.name}{size} against {self.names[0]}: {clauses} ({over}{caution})."
 
     def _clause(self, one: Contestant, turn: str) -> str:
-        gain, ssim = (self.gain(one, metric, turn) for metric in ("psnr", "ssim"))
-        where = lying(turn)
-        wins = f"ahead on {self.wins(one, 'psnr', turn)} of {len(one.patients(turn))} images"
+        row = self._verdict_row(one, turn)
+        ssim = _found(self.gain(one, "ssim", turn))
         return (
-            f"{where} PSNR {_found(gain)}, {gain.format('psnr', '+')} dB, {wins}, SSIM {_found(ssim)}, {ssim.format('ssim', '+')}"
+            f"{row['object']} PSNR {row['verdict']}, {row['gain in dB PSNR']} dB, ahead on {row['ahead on']}, SSIM {ssim}, "
+            f"{row['gain in SSIM']}"
         )
 
 

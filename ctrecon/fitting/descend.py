@@ -25,6 +25,7 @@ from ctrecon.fitting.validate import left_out_line, validate
 from ctrecon.machine.interrupt import STOPPED, listening
 from ctrecon.ode.block import Block
 from ctrecon.optimizer.moving_average import MovingAverage
+from ctrecon.runs.digits import quality, shown
 from ctrecon.runs.run import HISTORY, Run
 
 
@@ -107,7 +108,7 @@ def descend(
                 raise SystemExit(STOPPED)
     if fabric.is_global_zero:
         run.report("done")
-        fabric.print(f"{run.path}: done, best validation {now.best:.2f} dB")
+        fabric.print(f"{run.path}: done, best validation {shown('psnr', now.best)} dB")
 
 
 def _varying(model: nn.Module, fit: Fit) -> list[Block]:
@@ -153,6 +154,6 @@ def _validated(fabric: Fabric, run: Run, model: nn.Module, pairs: Pairs, now: Pr
 def _line(run: Run, fit: Fit, now: Progress) -> str:
     row, left = now.history[-1], now.seconds / now.step * (fit.steps - now.step)
     return (
-        f"{run.path}  step {now.step}/{fit.steps}  loss {row['loss']:.3e}  validation {row['psnr']:.2f} dB, SSIM {row['ssim']:.3f}"
+        f"{run.path}  step {now.step}/{fit.steps}  loss {row['loss']:.3e}  validation {quality(row['psnr'], row['ssim'])}"
         f"  {left:.0f} s left"
     )

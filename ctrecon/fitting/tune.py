@@ -11,6 +11,7 @@ from ctrecon.fitting.progress import Bar
 from ctrecon.fitting.validate import left_out_line, validate
 from ctrecon.machine.interrupt import STOPPED, listening
 from ctrecon.models.tuned import Tuned
+from ctrecon.runs.digits import quality, shown
 from ctrecon.runs.run import HISTORY, Run
 
 TRIALS = 14  # of the number, at most: some hundredths of its logarithm between the bounds
@@ -54,7 +55,7 @@ def tune(fabric: Fabric, run: Run, model: Tuned, validation: Pairs) -> None:
             run.save_state({"trials": list(kept.items()), "history": history})
             run.report("running", step=len(history), best=max(kept.values()))
             bar.write(
-                f"{run.path}  trial {len(history)}  {model.name} {number:.4g}  validation {row['psnr']:.2f} dB, SSIM {row['ssim']:.3f}"
+                f"{run.path}  trial {len(history)}  {model.name} {number:.4g}  validation {quality(row['psnr'], row['ssim'])}"
                 f"  {bar.left()}"
             )
         return -kept[number]
@@ -67,4 +68,4 @@ def tune(fabric: Fabric, run: Run, model: Tuned, validation: Pairs) -> None:
     best = max(kept, key=kept.__getitem__)
     model.number.fill_(best)
     run.finish(model, history, kept[best])
-    fabric.print(f"{run.path}: done, {model.name} {best:.4g}, validation {kept[best]:.2f} dB")
+    fabric.print(f"{run.path}: done, {model.name} {best:.4g}, validation {shown('psnr', kept[best])} dB")
