@@ -28,7 +28,7 @@ def test_multiplications_are_those_of_the_convolutions(words, uses):
     numbers = sum(
         layer.filter().numel() * times
         for cell in model.cells
-        for layer, times in ((cell.lift, 1), (cell.project, 1), (cell.blocks[0].field.K, uses))
+        for layer, times in ((cell.network.lift, 1), (cell.network.project, 1), (cell.network.blocks[0].field.K, uses))
     )
     assert multiplications(model, y) == len(y) * model.geometry.pixels**2 * numbers
 

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ from ctrecon.data.selection import Selection
 from ctrecon.data.sinogram_store import sinogram_store
 from ctrecon.disk.yaml_file import parse_yaml
 from ctrecon.errors import InputError
+from ctrecon.models.classical import FBP
 from ctrecon.models.model import Model
+from ctrecon.models.network import Network
 from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.noise import Noise
 from ctrecon.physics.projector import Projector
@@ -125,13 +127,22 @@ class Experiment:
             "geometry": lambda: self.geometry,
             "ray": lambda: self.ray,
             "term": lambda: make("data_term", config["data_term"], ray=self.ray),
-            "start": lambda: make("start", config["start"], geometry=self.geometry),
+            "start": lambda: make("start", config["start"], geometry=self.geometry, ray=self.ray, start=FBP(self.geometry)),
             "family": self.family,
-            "cell": lambda: make("cell", config["cell"]),
-            "field": lambda: make("field", config["field"]),
-            "block": lambda: make("block", config["block"], integrator=make("integrator", config["integrator"])),
+            "strip": lambda: make("strip", config["strip"]),
+            "network": self._network,
+            "cell": lambda: make("cell", config["cell"], network=self._network()),
+            "block": self._block,
             "initialisation": lambda: make("initialisation", config["initialisation"]),
         }
+
+    def _network(self) -> Callable[..., Network]:
+        return make("network", self.config["network"])
+
+    def _block(self) -> Callable[[ConvFamily], torch.nn.Module]:
+        integrator = make("integrator", self.config["integrator"])
+        field, block = make("field", self.config["field"]), make("block", self.config["block"], integrator=integrator)
+        return lambda family: block(partial(field, family))
 
     def family(self) -> ConvFamily:
         """What a feature is."""

@@ -29,6 +29,8 @@ NOUNS = {  # of each group, by the path of its class: imported when asked for
     "field": "ode.field.VectorField",
     "integrator": "ode.integrator.Integrator",
     "block": "ode.block.Block",
+    "strip": "conv.family.ConvFamily",
+    "network": "models.network.Network",
     "cell": "models.cell.Cell",
     "initialisation": "models.initialisation.Initialisation",
     "start": "models.model.Model",
@@ -40,6 +42,8 @@ MAKERS = {  # what is made of these is a function that makes them, of further pa
     "projector": ("geometry",),
     "field": ("family",),
     "block": ("field",),
+    "strip": ("image", "domain"),
+    "network": ("family", "block", "inputs", "outputs"),
     "cell": ("family", "block", "memory"),
     "optimizer": ("model", "lr"),
 }

@@ -24,6 +24,10 @@ class Activation(nn.Module, abc.ABC):
     def forward(self, z: Tensor) -> Tensor:
         """s(z)."""
 
+    def on_fields(self, number: int, order: int) -> "Activation":
+        """This activation, for features of so many fields of `order` channels each: one with parameters has them for each field."""
+        return self
+
     @abc.abstractmethod
     def integral(self, z: Tensor) -> Tensor:
         """S(z) with S' = s, pointwise: what energies are made of. Raises NotImplementedError where s is not pointwise."""
@@ -55,6 +59,41 @@ class Relu(Activation):
 
     def integral(self, z: Tensor) -> Tensor:
         return z.clamp(min=0).square() / 2
+
+
+class Prelu(Activation):
+    """max(z, 0) + below min(z, 0), where the slopes are learned, one for each field of channels: what a field carries stays equivariant.
+
+    Args:
+        below: The slopes before training.
+
+    Source: He et al., Delving deep into rectifiers, ICCV 2015.
+    """
+
+    pointwise = False  # what is learned may fall
+
+    def __init__(self, below: int | float = 0.0) -> None:
+        super().__init__()
+        self.order = 1
+        self.below = nn.Parameter(torch.tensor([float(below)]))
+
+    def on_fields(self, number: int, order: int) -> "Prelu":
+        self.order = order
+        self.below = nn.Parameter(self.below.detach()[:1].expand(number).clone())
+        return self
+
+    @property
+    def slope(self) -> float:
+        return max(1.0, self.below.abs().max().item())
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z.clamp(min=0) + self._slopes() * z.clamp(max=0)
+
+    def integral(self, z: Tensor) -> Tensor:
+        return (z.clamp(min=0).square() + self._slopes() * z.clamp(max=0).square()) / 2
+
+    def _slopes(self) -> Tensor:
+        return self.below.repeat_interleave(self.order)[:, None, None]
 
 
 class Tanh(Activation):

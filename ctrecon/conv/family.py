@@ -1,11 +1,16 @@
 """Convolution families: what a feature is. One interface for ordinary and group-equivariant features."""
 
 import abc
+import copy
+from typing import Union
 
 from ctrecon.conv.activation import Activation, LeakyRelu
 from ctrecon.conv.convolution import Convolution
+from ctrecon.conv.domain import Domain, image_domain
 from ctrecon.errors import InputError
 from ctrecon.shapes import Features
+
+Side = Union[int, "ConvFamily"]  # of a convolution: so many scalar channels, or features
 
 
 class ConvFamily(abc.ABC):
@@ -13,22 +18,32 @@ class ConvFamily(abc.ABC):
 
     Attributes:
         width: Plain channels C of a feature map.
+        order: Plain channels of one field, such as 4 where a field carries the four quarter turns; `width` is a multiple of it.
         rotations: Number of rotations (over a full turn) that the features carry; 1: none.
-        activation: A nonlinearity that commutes with permutations of the channels, hence with the group.
+        domain: Where the features live.
 
     Args:
-        activation: Leaky ReLU where none is given.
+        kernel: Filter width, odd.
+        padding: What lies outside the image, zeros or replicate.
+        activation: A nonlinearity that commutes with permutations of the channels, hence with the group; leaky ReLU where none is given.
+
+    Raises:
+        InputError: A value is out of range.
     """
 
     width: int
+    order: int = 1
     rotations: int = 1
 
-    def __init__(self, activation: Activation | None) -> None:
-        self.activation = activation or LeakyRelu()
+    def __init__(self, kernel: int, padding: str, activation: Activation | None) -> None:
+        if kernel < 1 or kernel % 2 == 0:
+            raise InputError(f"conv.kernel={kernel}: expected an odd number")
+        self.kernel, self.domain = kernel, image_domain(padding)
+        self._activation = activation or LeakyRelu()
 
     @abc.abstractmethod
-    def layer(self, inputs: int | None, outputs: int | None) -> Convolution:
-        """A convolution between numbers of scalar channels, or features where the number is None."""
+    def layer(self, inputs: Side, outputs: Side) -> Convolution:
+        """A convolution between numbers of scalar channels, or features of families of this kind."""
 
     @abc.abstractmethod
     def turn(self, z: Features) -> Features:
@@ -38,25 +53,44 @@ class ConvFamily(abc.ABC):
             InputError: These features carry no quarter turn.
         """
 
-    @abc.abstractmethod
+    @property
+    def activation(self) -> Activation:
+        """A nonlinearity for these features, a new one for each place: activations may have parameters."""
+        return copy.deepcopy(self._activation).on_fields(self.width // self.order, self.order)
+
+    def on(self, domain: Domain) -> "ConvFamily":
+        """The same kind of features on another domain."""
+        other = copy.copy(self)
+        other.domain = domain
+        return other
+
     def resized(self, channels: int) -> "ConvFamily":
-        """The same kind of features, of another width. Raises InputError where that is not a number of whole features."""
+        """The same kind of features, of another width. Raises InputError where that is not a number of whole fields."""
+        other = copy.copy(self)
+        other.width = whole_fields(channels, self.order)
+        return other
 
     def lift(self, channels: int) -> Convolution:
         """From scalar channels to features."""
-        return self.layer(channels, None)
+        return self.layer(channels, self)
 
     def conv(self) -> Convolution:
         """From features to features."""
-        return self.layer(None, None)
+        return self.layer(self, self)
 
     def project(self, channels: int) -> Convolution:
         """From features to scalar channels."""
-        return self.layer(None, channels)
+        return self.layer(self, channels)
 
 
-def odd_kernel(kernel: int) -> int:
-    """The kernel width. Raises InputError unless it is odd."""
-    if kernel < 1 or kernel % 2 == 0:
-        raise InputError(f"conv.kernel={kernel}: expected an odd number")
-    return kernel
+def whole_fields(channels: int, order: int) -> int:
+    """The width. Raises InputError unless it is a number of whole fields of `order` channels each."""
+    if channels < 1 or channels % order:
+        expected = "at least one" if order == 1 else f"a multiple of {order}, the channels of a field"
+        raise InputError(f"conv.channels={channels}: expected {expected}")
+    return channels
+
+
+def fields(side: Side) -> tuple[bool, int]:
+    """Whether one side of a convolution carries fields, and how many; scalar channels otherwise."""
+    return (False, side) if isinstance(side, int) else (True, side.width // side.order)

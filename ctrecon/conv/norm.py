@@ -59,19 +59,19 @@ class NormBound(nn.Module):
     relied on it was passed by up to a factor of 2.3.)
 
     Args:
-        layer: K, zero-padded.
+        layer: K, on a domain on which its norm is bounded by that on the infinite grid, such as zeros.
         iterations: Power iterations a training step.
 
     Raises:
-        InputError: Another padding.
+        InputError: Another domain.
 
     Source: Jetter, Pfander and Zimmermann, The crest factor for trigonometric polynomials I (2001), for the factor.
     """
 
     def __init__(self, layer: Convolution, iterations: int = 2) -> None:
         super().__init__()
-        if layer.padding != "zeros":
-            raise InputError(f"conv.padding={layer.padding}: norms are bounded for conv.padding=zeros only")
+        if not layer.domain.bounded:
+            raise InputError("norms of convolutions are not bounded on this domain: say conv.padding=zeros")
         self._layer = (layer,)  # not a child: its parameters are another's
         self.iterations = iterations
         reach = layer.filter().shape[-1] - 1

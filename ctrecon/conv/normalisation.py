@@ -32,7 +32,14 @@ class TotalVariation(Activation):
     def __init__(self, activation: Activation, epsilon: float = 1e-3) -> None:
         super().__init__()
         self.activation, self.epsilon = activation, epsilon
-        self.slope = activation.slope / math.sqrt(epsilon)
+
+    @property
+    def slope(self) -> float:
+        return self.activation.slope / math.sqrt(self.epsilon)
+
+    def on_fields(self, number: int, order: int) -> "TotalVariation":
+        self.activation = self.activation.on_fields(number, order)
+        return self
 
     def forward(self, z: Tensor) -> Tensor:
         return self.activation(z * torch.rsqrt(z.square().mean(1, keepdim=True) + self.epsilon))

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from ctrecon.conv.activation import Activation
 from ctrecon.conv.convolution import Convolution
-from ctrecon.conv.family import ConvFamily, odd_kernel
+from ctrecon.conv.domain import Domain
+from ctrecon.conv.family import ConvFamily, Side, fields, whole_fields
 from ctrecon.errors import InputError
 from ctrecon.shapes import Features, Filter
 
@@ -28,26 +29,21 @@ class Plain(ConvFamily):
     """
 
     def __init__(self, channels: int, kernel: int = 3, padding: str = "zeros", activation: Activation | None = None) -> None:
-        super().__init__(activation)
-        if channels < 1:
-            raise InputError(f"conv.channels={channels}: expected at least one")
-        self.width, self.kernel, self.padding = channels, odd_kernel(kernel), padding
+        super().__init__(kernel, padding, activation)
+        self.width = whole_fields(channels, self.order)
 
-    def layer(self, inputs: int | None, outputs: int | None) -> Convolution:
-        return FreeFilter(inputs or self.width, outputs or self.width, self.kernel, self.padding)
+    def layer(self, inputs: Side, outputs: Side) -> Convolution:
+        return FreeFilter(fields(inputs)[1], fields(outputs)[1], self.kernel, self.domain)
 
     def turn(self, z: Features) -> Features:
         raise InputError("ordinary features carry no quarter turn: use an equivariant family such as conv=c4")
-
-    def resized(self, channels: int) -> "Plain":
-        return Plain(channels, self.kernel, self.padding, self.activation)
 
 
 class FreeFilter(Convolution):
     """Every entry of the filter is a parameter."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, padding: str) -> None:
-        super().__init__(padding)
+    def __init__(self, inputs: int, outputs: int, kernel: int, domain: Domain) -> None:
+        super().__init__(domain)
         self.shape = (outputs, inputs, kernel, kernel)
         self.weight = nn.Parameter(torch.zeros(math.prod(self.shape)))
         self.bias = nn.Parameter(torch.zeros(outputs))

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from ctrecon.conv.activation import Activation
 from ctrecon.conv.convolution import Convolution
-from ctrecon.conv.family import ConvFamily, odd_kernel
+from ctrecon.conv.domain import Domain
+from ctrecon.conv.family import ConvFamily, Side, fields, whole_fields
 from ctrecon.errors import InputError
 from ctrecon.shapes import Features, Filter
 
@@ -84,20 +85,15 @@ class _Regular(ConvFamily):
     """Regular features of a planar group: a field is a function on the group, one channel an element."""
 
     def __init__(self, group: Group, channels: int, kernel: int, padding: str, activation: Activation | None) -> None:
-        super().__init__(activation)
+        super().__init__(kernel, padding, activation)
         if group.rotations < 1:
             raise InputError(f"conv.rotations={group.rotations}: expected at least 1")
-        if channels < 1 or channels % group.order:
-            raise InputError(
-                f"conv.channels={channels}: expected a multiple of {group.order}, the channels of a field of {group.name}"
-            )
-        self.group, self.rotations, self.width = group, group.rotations, channels
-        self.kernel, self.padding = odd_kernel(kernel), padding
+        self.group, self.rotations, self.order = group, group.rotations, group.order
+        self.width = whole_fields(channels, self.order)
 
-    def layer(self, inputs: int | None, outputs: int | None) -> Convolution:
-        fields = self.width // self.group.order
-        kinds = inputs is None, outputs is None
-        return EquivariantFilter(self.group, kinds, (inputs or fields, outputs or fields), self.kernel, self.padding)
+    def layer(self, inputs: Side, outputs: Side) -> Convolution:
+        regular, numbers = zip(fields(inputs), fields(outputs), strict=True)
+        return EquivariantFilter(self.group, regular, numbers, self.kernel, self.domain)
 
     @_silent()
     def turn(self, z: Features) -> Features:
@@ -106,11 +102,8 @@ class _Regular(ConvFamily):
         quarter = self.rotations // 4
         element = self.group.space.fibergroup.element((0, quarter) if self.group.mirrors else quarter)
         action = torch.tensor(self.group.kind(True)(element), dtype=z.dtype, device=z.device)
-        fields = z.rot90(1, (2, 3)).unflatten(1, (-1, len(action)))
-        return torch.einsum("gh,bfhij->bfgij", action, fields).flatten(1, 2)
-
-    def resized(self, channels: int) -> "_Regular":
-        return type(self)(self.rotations, channels, self.kernel, self.padding, self.activation)
+        turned = z.rot90(1, (2, 3)).unflatten(1, (-1, len(action)))
+        return torch.einsum("gh,bfhij->bfgij", action, turned).flatten(1, 2)
 
 
 class Cyclic(_Regular):
@@ -150,12 +143,12 @@ class EquivariantFilter(Convolution):
         regular: Whether input fields are regular, and output fields; scalars otherwise.
         fields: How many there are of them.
         kernel: Filter width.
-        padding: zeros or replicate.
+        domain: Where the features live.
     """
 
     @_silent()
-    def __init__(self, group: Group, regular: tuple[bool, bool], fields: tuple[int, int], kernel: int, padding: str) -> None:
-        super().__init__(padding)
+    def __init__(self, group: Group, regular: tuple[bool, bool], fields: tuple[int, int], kernel: int, domain: Domain) -> None:
+        super().__init__(domain)
         self.group, self.regular, self.fields = group, regular, fields
         self.register_buffer("basis", _basis(group, regular, kernel).clone(), persistent=False)
         self.weight = nn.Parameter(torch.zeros(fields[0] * fields[1] * len(self.basis)))

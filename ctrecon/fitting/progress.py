@@ -10,6 +10,7 @@ from torch import nn
 from tqdm import tqdm
 
 from ctrecon.optimizer.moving_average import MovingAverage
+from ctrecon.runs.moved import current_name
 from ctrecon.runs.run import WEIGHTS, Run
 
 
@@ -102,7 +103,8 @@ def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def set_buffers(model: nn.Module, kept: dict[str, torch.Tensor]) -> None:
     """Put them back, whatever their shape."""
+    known = model.state_dict()
     for name, value in kept.items():
-        owner, _, leaf = name.rpartition(".")
+        owner, _, leaf = current_name(name, known).rpartition(".")
         module = model.get_submodule(owner)
         setattr(module, leaf, value.to(getattr(module, leaf).device))

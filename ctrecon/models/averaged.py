@@ -43,7 +43,7 @@ class Averaged(Cell):
     repeatable = False  # its norm is followed while it runs
 
     def __init__(
-        self, family: ConvFamily, block: Callable[[], Block], memory: int, blocks: int = 1, weight: int | float = 0.5
+        self, family: ConvFamily, block: Callable[[ConvFamily], Block], memory: int, blocks: int = 1, weight: int | float = 0.5
     ) -> None:
         super().__init__()
         if memory:
@@ -51,7 +51,7 @@ class Averaged(Cell):
         if not 0 < weight < 1:
             raise InputError(f"cell.weight={weight}: expected a number between 0 and 1, such as 0.5")
         self.lift, self.weight = family.lift(1), weight
-        self.blocks = nn.Sequential(*(block() for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(block(family) for _ in range(blocks)))
         if not all(b.nonexpansive for b in self.blocks):
             raise InputError("cell=averaged needs blocks that never expand: say block=nonexpansive field=gradient_flow")
         self.norm = NormBound(self.lift)

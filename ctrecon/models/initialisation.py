@@ -1,4 +1,4 @@
-"""How the parameters of a cell are drawn before training."""
+"""How the parameters of a learned part are drawn before training."""
 
 import abc
 import math
@@ -6,22 +6,22 @@ import math
 import torch
 
 from ctrecon.conv.convolution import Convolution
-from ctrecon.models.cell import Cell
 from ctrecon.models.conjugate_gradients import conjugate_gradients
+from ctrecon.models.part import Part
 from ctrecon.ode.field import VectorField
 
 
 class Initialisation(abc.ABC):
-    """Draws the parameters of a cell from torch's global generator."""
+    """Draws the parameters of a learned part from torch's global generator."""
 
     @abc.abstractmethod
-    def __call__(self, cell: Cell) -> None:
-        """Set every parameter of the cell."""
+    def __call__(self, part: Part) -> None:
+        """Set every parameter of the part."""
 
 
 class Isotropic(Initialisation):
     """The same rule for every family: filters are Gaussian, isotropic within the family's space of filters, their mean square
-    1 / fan-in; biases are zero; what each cell adds to a gradient step is scaled down to near zero, so that every family starts as the
+    1 / fan-in; biases are zero; what each part adds to the reconstruction without it is scaled down to near zero, so that every family starts as the
     same reconstruction. Without it a comparison of families compares their libraries' default initialisations.
 
     Args:
@@ -32,10 +32,10 @@ class Isotropic(Initialisation):
         self.gain = gain
 
     @torch.no_grad()
-    def __call__(self, cell: Cell) -> None:
-        for layer in cell.convolutions():
+    def __call__(self, part: Part) -> None:
+        for layer in part.convolutions():
             isotropic_(layer)
-        cell.scale_correction(self.gain)
+        part.scale_correction(self.gain)
 
 
 class Published(Initialisation):
@@ -45,10 +45,10 @@ class Published(Initialisation):
     """
 
     @torch.no_grad()
-    def __call__(self, cell: Cell) -> None:
-        for layer in cell.convolutions():
+    def __call__(self, part: Part) -> None:
+        for layer in part.convolutions():
             layer.reset_as_published()
-        for field in cell.modules():
+        for field in part.modules():
             if isinstance(field, VectorField):
                 field.reset_as_published()
 

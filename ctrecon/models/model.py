@@ -13,17 +13,23 @@ from ctrecon.physics.geometry import Geometry
 from ctrecon.shapes import Image, Sinogram
 
 
+def quarter_turn(x: Tensor) -> Tensor:
+    """Images and scalar channels (..., H, W), turned by 90 degrees."""
+    return x.rot90(1, (-2, -1))
+
+
 @dataclass(frozen=True)
 class Stop:
     """A learned part of a model, at the place where an image comes by on its way.
 
     Attributes:
         name: Such as "cell 2".
-        part: From images and scalar channels to images and scalar channels, all on the image's grid.
+        part: From images and scalar channels to images and scalar channels, all on one grid, mostly the image's.
         inputs: What goes in there.
         promises: What the part promises of itself, measured at these inputs.
         on_images: The part as a map from one image to one image, where it is that and has a Lipschitz constant.
         lipschitz: That constant, on images of every size.
+        turn: What a quarter turn of the object does on that grid. It may raise InputError where the grid has none.
     """
 
     name: str
@@ -32,6 +38,7 @@ class Stop:
     promises: tuple[Promise, ...] = ()
     on_images: Callable[[Image], Image] | None = None
     lipschitz: float | None = None
+    turn: Callable[[Tensor], Tensor] = quarter_turn
 
 
 @dataclass(frozen=True)

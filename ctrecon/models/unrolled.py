@@ -10,20 +10,16 @@ from torch.utils.checkpoint import checkpoint
 from ctrecon.conv.family import ConvFamily
 from ctrecon.errors import InputError
 from ctrecon.models.cell import Cell
-from ctrecon.models.fitting import Fitting
 from ctrecon.models.initialisation import Initialisation
+from ctrecon.models.learned import Learned, full_precision
 from ctrecon.models.model import Iteration, Model, Stop
 from ctrecon.ode.block import Block
-from ctrecon.ode.field import VectorField
 from ctrecon.physics.data_term import DataTerm
 from ctrecon.physics.ray import RayTransform
 from ctrecon.shapes import Features, Image, Sinogram
 
-GRID = 64  # pixels at most on which blocks are described: norms hardly grow beyond, and cost more
-KEPT = 40  # feature maps a step that derivatives of derivatives keep
 
-
-class Unrolled(Model):
+class Unrolled(Learned):
     """x_0 = start(y), s_0 = 0; (x, s) <- cell(x, gradient(x, y), s), each iteration its own cell, or all the same one.
 
     Args:
@@ -31,8 +27,7 @@ class Unrolled(Model):
         start: Model that gives the first image.
         family: What a feature is.
         cell: Makes a cell of a family, a maker of blocks and a number of memory channels, such as the class `Free`.
-        block: Makes a block of a maker of fields, such as a partial `Block`.
-        field: Makes a field of a family, such as the class `Residual`.
+        block: Makes a block of a family.
         initialisation: How cells are drawn.
         iterations: Number of iterations.
         memory: Channels of s.
@@ -46,30 +41,25 @@ class Unrolled(Model):
     Source: Celledoni et al., Inverse Problems 37 (2021) 085006, section 4; Adler and Oektem, Inverse Problems 33 (2017) 124007.
     """
 
-    fitting = Fitting.WEIGHTS
-
     def __init__(
         self,
         term: DataTerm,
         start: Model,
         family: ConvFamily,
         cell: Callable[..., Cell],
-        block: Callable[..., Block],
-        field: Callable[[ConvFamily], VectorField],
+        block: Callable[[ConvFamily], Block],
         initialisation: Initialisation,
         iterations: int = 8,
         memory: int = 5,
         shared: bool = False,
         checkpointing: bool = False,
     ) -> None:
-        super().__init__(term.ray.geometry)
+        super().__init__(term.ray.geometry, family)
         if iterations < 1 or memory < 0:
             raise InputError(f"model.iterations={iterations}, model.memory={memory}: expected at least 1 and 0")
-        self.term, self.start, self.family, self.memory, self.iterations = term, start, family, memory, iterations
-        make_block = partial(block, partial(field, family))
-        self.cells = nn.ModuleList(cell(family, make_block, memory) for _ in range(1 if shared else iterations))
-        for one in self.cells:
-            initialisation(one)
+        self.term, self.start, self.memory, self.iterations = term, start, memory, iterations
+        self.cells = nn.ModuleList(cell(family, block, memory) for _ in range(1 if shared else iterations))
+        self.draw(initialisation)
         self.checkpointing = checkpointing
         if checkpointing and not all(one.repeatable for one in self.cells):
             raise InputError(
@@ -83,7 +73,7 @@ class Unrolled(Model):
 
     def forward(self, y: Sinogram) -> Image:
         self.geometry.check(y)
-        with _full_precision(y):
+        with full_precision(y):
             x = self.start(y)
         s = x.new_zeros(len(x), self.memory, *x.shape[2:])
         for k in range(self.iterations):
@@ -94,20 +84,8 @@ class Unrolled(Model):
                 x, s = self._iterate(cell, x, y, s)
         return x
 
-    def compile(self, *arguments, **options) -> None:
-        """Compile the cells; the ray transform calls other libraries and stays as it is."""
-        for cell in self.cells:
-            cell.compile(*arguments, **options)
-
-    @property
-    def rotations(self) -> int:
-        return self.family.rotations
-
-    def describe(self) -> dict[str, str]:
-        grid = min(self.geometry.pixels, GRID)
-        lines = self.cells[0].describe((grid, grid))
-        lines["cell"] += f"; {len(self.cells)} cells for {self.iterations} iterations, memory {self.memory}"
-        return {"features": f"{type(self.family).__name__}, {self.family.width} channels, rotations: {self.rotations}"} | lines
+    def parts(self) -> dict[str, nn.ModuleList]:
+        return {"cell": self.cells}
 
     @torch.no_grad()
     def stops(self, y: Sinogram) -> Iterator[Stop]:
@@ -132,19 +110,10 @@ class Unrolled(Model):
         # Each iteration keeps what was there, and its gradient step adds A^T dy / ||A||^2.
         return growth(self.start) + self.iterations if kept and self.term.nonexpansive else None
 
-    def graph_bytes(self) -> int:
-        steps = sum(block.steps for block in self.cells[0].blocks_inside())
-        return 4 * KEPT * max(1, steps) * self.iterations * self.family.width * self.geometry.pixels**2
-
     def _iterate(self, cell: Cell, x: Image, y: Sinogram, s: Features) -> tuple[Image, Features]:
-        with _full_precision(y):
+        with full_precision(y):
             gradient = self.term.gradient(x, y)
         return cell(x, gradient, s)
-
-
-def _full_precision(y: Sinogram) -> torch.autocast:
-    """Where convolutions are in bfloat16, what is measured is not: a sinogram needs more than three digits."""
-    return torch.autocast(y.device.type, enabled=False)
 
 
 def _on_images(cell: Cell, x: Image) -> Image:

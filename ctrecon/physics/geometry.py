@@ -177,8 +177,8 @@ class Geometry(abc.ABC):
         """The turns and mirrors of the image that this scan shares, the identity first."""
         return _moves(self)
 
-    def turn(self, y: Sinogram, quarters: int = 1) -> Sinogram:
-        """The sinogram of the image turned by `quarters` times 90 degrees (`x.rot90(quarters, (-2, -1))`).
+    def turn(self, y: Float[Tensor, "B C A D"], quarters: int = 1) -> Float[Tensor, "B C A D"]:
+        """The sinogram, or sinograms as channels, of the image turned by `quarters` times 90 degrees (`x.rot90(quarters, (-2, -1))`).
 
         Raises:
             InputError: The rays are not invariant under that turn.

@@ -22,7 +22,7 @@ from ctrecon.disk.yaml_file import as_yaml, read_yaml
 from ctrecon.errors import InputError
 from ctrecon.runs.difference import differences
 from ctrecon.runs.folder import Folder
-from ctrecon.runs.moved import current
+from ctrecon.runs.moved import current_run
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +50,7 @@ class Run(Folder):
         config = read_yaml(self / CONFIG)
         if not isinstance(config, dict):
             raise InputError(f"{self / CONFIG}: expected the configuration of a run")
-        return current(config)
+        return current_run(config)
 
     def begun(self) -> bool:
         """Whether the folder holds a run already."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ctrecon.disk.atomic import write_bytes
 from ctrecon.errors import InputError
+from ctrecon.runs.moved import current_name
 
 CHECKSUM = "sha256"  # in the metadata of the file
 
@@ -29,7 +30,8 @@ def load(path: Path, model: nn.Module) -> None:
         raise InputError(
             f"{path.parent}: no {path.name}: has the training reached its first validation? run ctrecon train again to go on"
         )
-    values, parameters = _read(path), dict(model.named_parameters())
+    parameters = dict(model.named_parameters())
+    values = {current_name(name, parameters): value for name, value in _read(path).items()}
     shapes, expected = ({name: tuple(t.shape) for name, t in part.items()} for part in (values, parameters))
     if shapes != expected:
         odd = min(name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name))

@@ -22,6 +22,8 @@ FUNCTIONS = {  # that may be named, beside classes
     "optimizer": {"adam", "adamw", "sgd", "heavy_ball", "relativistic"},
     "normalisation": {"none"},
     "activation": {"none"},
+    "conv": {"ordinary", "symmetric", "regular"},
+    "strip": {"ordinary", "symmetric", "regular"},
 }
 
 

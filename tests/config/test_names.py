@@ -1,18 +1,15 @@
 """A run without a name is named after what tells models apart."""
 
+from ctrecon.config.make import target
 from ctrecon.config.sweep import training
 from ctrecon.models.fitting import Fitting
-from ctrecon.models.least_squares import Tikhonov
 
 
 def test_what_learns_is_named_after_its_features_and_what_does_not_after_itself(model):
-    name = training([f"model={model}", "conv=p4"])["name"]
-    assert name == ("p4" if model == "unrolled" else model)
-
-
-def test_another_architecture_is_named_too(monkeypatch):
-    monkeypatch.setattr(Tikhonov, "fitting", Fitting.WEIGHTS)
-    assert training(["model=tikhonov", "conv=p4"])["name"] == "tikhonov-p4"
+    """The default model after its features alone."""
+    config = training([f"model={model}", "conv=p4"])
+    learns = target("model", config["model"]).fitting is Fitting.WEIGHTS
+    assert config["name"] == ("p4" if model == "unrolled" else f"{model}-p4" if learns else model)
 
 
 def test_a_sweep_names_what_varies_after_the_name():

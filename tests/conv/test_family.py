@@ -10,7 +10,7 @@ import torch
 from conftest import experiment
 
 from ctrecon.conv import rotation
-from ctrecon.conv.convolution import PADDING
+from ctrecon.conv.domain import PADDING
 from ctrecon.errors import InputError
 from ctrecon.models.initialisation import isotropic_
 

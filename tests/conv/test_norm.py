@@ -76,5 +76,5 @@ def test_bound_has_the_norms_gradient():
 
 
 def test_bound_is_for_zero_padding():
-    with pytest.raises(InputError, match="padding=replicate"):
+    with pytest.raises(InputError, match="padding=zeros"):
         NormBound(experiment("conv=plain", "conv.padding=replicate").family().conv())

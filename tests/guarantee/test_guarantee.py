@@ -81,7 +81,7 @@ def test_sound_models_keep_their_promises(name, tmp_path):
 def wrong_roll(m):
     """Quarter turns roll the channels of a field the other way round."""
     for cell in m.cells:
-        layer = cell.blocks[0].field.K
+        layer = cell.network.blocks[0].field.K
         layer.expand = lambda weight, layer=layer: (
             torch.stack([weight.reshape(layer.shape).roll(-g, 2).rot90(g, (3, 4)) for g in range(4)], 1).flatten(2, 3).flatten(0, 1)
         )
@@ -90,7 +90,7 @@ def wrong_roll(m):
 def long_steps(m):
     """The norm is underestimated, and h |K|^2 is 2.1."""
     for cell in m.cells:
-        norm = cell.blocks[0].norms[0]
+        norm = cell.network.blocks[0].norms[0]
         layer = norm._layer[0]
         truly = top_singular(layer.linear, layer.transpose, torch.randn(1, layer.filter().shape[1], 16, 16))[1]
         norm.factor *= truly / norm().item() * (2 / 2.1) ** 0.5
@@ -100,25 +100,25 @@ def long_steps(m):
 def zeros_for_replicate(m):
     """Layers pad by repeating the edge, but their transposes as if by zeros."""
     for cell in m.cells:
-        layer = cell.blocks[0].field.potential.K
+        layer = cell.network.blocks[0].field.potential.K
         layer.transpose = lambda z, layer=layer: functional.conv_transpose2d(z, layer.filter(), padding=1)
 
 
 def half_a_step_back(m):
     for cell in m.cells:
-        method = cell.blocks[0].integrator
+        method = cell.network.blocks[0].integrator
         object.__setattr__(method, "undo", lambda field, state, h, method=method: method.step(field, state, -h / 2))
 
 
 def explicit_euler(m):
     """Called a leapfrog, it takes explicit Euler's steps."""
     for cell in m.cells:
-        cell.blocks[0].integrator.step = lambda field, state, h: state + h * field(state)
+        cell.network.blocks[0].integrator.step = lambda field, state, h: state + h * field(state)
 
 
 def not_antisymmetric(m):
     for cell in m.cells:
-        field = cell.blocks[0].field
+        field = cell.network.blocks[0].field
         field.linear = lambda z, field=field: field.K.linear(z) + field.K.transpose(z) - field.damping * z
 
 
@@ -129,7 +129,7 @@ def too_much_weight(m):
 
 def not_a_number(m):
     with torch.no_grad():
-        m.cells[0].project.bias.fill_(float("nan"))
+        m.cells[0].network.project.bias.fill_(float("nan"))
 
 
 BROKEN = {  # what is damaged, in which of the sound models, and the line that has to fail
@@ -160,7 +160,7 @@ def test_random_pairs_would_miss_what_the_adversary_finds():
     """A block whose steps are 5 percent too long expands by 1.1 at worst, and not at all for pairs at random."""
     _, m = alive(*NONEXPANSIVE)
     long_steps(m)
-    block, z = m.cells[0].blocks[0], torch.randn(1, 16, 16, 16)
+    block, z = m.cells[0].network.blocks[0], torch.randn(1, 16, 16, 16)
     for p in m.parameters():
         p.requires_grad_(False)
     pairs = [(torch.randn_like(z), torch.randn_like(z)) for _ in range(50)]

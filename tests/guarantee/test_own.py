@@ -102,6 +102,6 @@ def test_mean_over_turns_promises_turns(tmp_path):
 
 def test_short_steps_of_every_contractive_method_are_known_not_to_expand():
     for integrator, longest in (("euler", 2.0), ("heun", 2.0), ("rk4", 2.0)):
-        method = experiment(f"integrator={integrator}").model().cells[0].blocks[0].integrator
+        method = experiment(f"integrator={integrator}").model().cells[0].network.blocks[0].integrator
         assert method.growth(longest * 0.999) == 1.0
         assert method.growth(longest * 1.2) == (pytest.approx(1.4) if integrator == "euler" else None)

@@ -8,7 +8,9 @@ from conftest import experiment
 
 from ctrecon.errors import InputError
 from ctrecon.measure.metrics import equivariance_error
+from ctrecon.models.learned import Learned
 from ctrecon.models.unrolled import Unrolled
+from ctrecon.runs import weights
 
 
 def sinogram(e, batch=1):
@@ -17,8 +19,9 @@ def sinogram(e, batch=1):
 
 def alive(model):
     """The model with its last layers as large as the others, as after training."""
-    for cell in getattr(model, "cells", []):
-        cell.scale_correction(300)
+    for parts in model.parts().values() if isinstance(model, Learned) else []:
+        for part in parts:
+            part.scale_correction(300)
     return model
 
 
@@ -68,6 +71,8 @@ def fitting(*words):
 def every_parameter_learns(e, m):
     m(sinogram(e)).square().sum().backward()
     for name, p in m.named_parameters():
+        if not p.requires_grad:  # the number of a classical model that it starts from
+            continue
         assert p.grad is not None and p.grad.isfinite().all(), name
         # The last cell's memory goes nowhere, and no iteration's data step depends on it.
         assert p.grad.any(), name
@@ -97,9 +102,70 @@ def test_whole_reconstruction_turns_with_the_object(conv, field, integrator):
         assert error > 1e-2
 
 
-def test_fan_beam_reconstruction_turns_too():
-    e = experiment("geometry=fan_htc2022", "geometry.views=72", "geometry.pixels=32", "conv=c4")
-    assert equivariance_error(alive(e.model()), sinogram(e), e.geometry.turn) < 1e-5
+ARCHITECTURES = {
+    "unrolled": [],
+    "unrolled_unet": ["network=unet", "network.levels=2"],
+    "learned_gradient": ["model=learned_gradient", "model.iterations=2"],
+    "primal_dual": ["model=primal_dual", "model.iterations=2"],
+    "primal_dual_layers": ["model=primal_dual", "network=layers", "activation=prelu", "model.iterations=2"],
+    "unet": ["model=post_processing", "network=unet"],
+    "flow": ["model=post_processing", "network=flow"],
+}
+SCANS = {
+    "parallel": [],
+    "odd": ["geometry.pixels=33"],
+    "fan": ["geometry=fan_htc2022", "geometry.views=72", "geometry.pixels=32"],
+}
+
+
+@pytest.mark.parametrize("scan", SCANS)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("features", ["plain", "c4", "p4"])
+def test_every_architecture_turns_with_the_object(architecture, features, scan):
+    """Its equivariant form, on parallel and fan beams and on odd grids; its ordinary form fails the same test."""
+    e = experiment(*ARCHITECTURES[architecture], *SCANS[scan], f"conv={features}")
+    m = alive(e.model())
+    with torch.no_grad():
+        error = equivariance_error(m, sinogram(e), e.geometry.turn)
+    assert error > 1e-2 if features == "plain" else error < 1e-5
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_learns(architecture):
+    every_parameter_learns(*fitting(*ARCHITECTURES[architecture]))
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "symmetric", "regular"])
+def test_dual_features_decide_whether_primal_dual_turns(kind):
+    """On half a turn ordinary filters on the sinogram break what equivariant ones on the image keep; on a full turn they do not."""
+    for scan in ("parallel", "fan"):
+        e = experiment(*ARCHITECTURES["primal_dual"], *SCANS[scan], f"strip={kind}")
+        with torch.no_grad():
+            error = equivariance_error(alive(e.model()), sinogram(e), e.geometry.turn)
+        assert error > 1e-3 if (kind, scan) == ("ordinary", "parallel") else error < 1e-5
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_modes_make_no_difference(architecture, tmp_path):
+    """Saved in training mode and loaded in evaluation mode, a model gives the same image."""
+    e = experiment(*ARCHITECTURES[architecture])
+    one, other, y = alive(e.model()).train(), e.model().eval(), sinogram(e)
+    weights.save(one, tmp_path / "weights.safetensors")
+    weights.load(tmp_path / "weights.safetensors", other)
+    with torch.no_grad():
+        assert torch.equal(one(y), other(y))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("features", ["plain", "c4"])
+def test_every_architecture_starts_as_what_it_is_without_its_parts(architecture, features):
+    """Near zero, whatever the features."""
+    e = experiment(*ARCHITECTURES[architecture], f"conv={features}")
+    m, y = e.model(), sinogram(e)
+    expected = m.start(y)
+    for _ in m.cells if isinstance(m, Unrolled) else ():
+        expected = expected - m.term.gradient(expected, y)
+    assert (m(y) - expected).abs().max() < 1e-2 * expected.abs().max()
 
 
 def test_every_family_starts_as_the_same_reconstruction(conv):
@@ -138,16 +204,16 @@ def test_paper_is_the_published_iteration():
     e = Experiment(compose(["experiment=paper", "geometry.pixels=16", "conv=plain"]))
     m = e.model()
     assert isinstance(m, Unrolled) and len(m.cells) == 8
-    assert not any(cell.blocks[0].field.K.weight.any() for cell in m.cells)
+    assert not any(cell.network.blocks[0].field.K.weight.any() for cell in m.cells)
     y = sinogram(e)
     x, s, A = torch.zeros(1, 1, 16, 16), torch.zeros(1, 5, 16, 16), e.ray
     leaky = torch.nn.functional.leaky_relu
     pad = lambda z, layer: torch.nn.functional.pad(z, (1, 1, 1, 1), mode="replicate")  # noqa: E731
     conv = lambda z, layer: torch.nn.functional.conv2d(pad(z, layer), layer.filter(), layer.bias)  # noqa: E731
     for cell in m.cells:
-        z = leaky(conv(torch.cat([x, A.transpose(A(x) - y), s], 1), cell.lift), 0.01)
-        z = z + leaky(conv(z, cell.blocks[0].field.K), 0.01)
-        x, s = conv(z, cell.project).split([1, 5], dim=1)
+        z = leaky(conv(torch.cat([x, A.transpose(A(x) - y), s], 1), cell.network.lift), 0.01)
+        z = z + leaky(conv(z, cell.network.blocks[0].field.K), 0.01)
+        x, s = conv(z, cell.network.project).split([1, 5], dim=1)
     torch.testing.assert_close(m(y), x)
 
 

@@ -144,12 +144,12 @@ def test_orthogonal_parameters_stay_so(features):
     """To 1e-6 after 500 steps, while everything moves and the loss falls."""
     m = model(f"conv={features}", "field=hamiltonian")
     before = loss_of(m).item()
-    drawn = m.cells[0].blocks[0].field.potential.K.weight.clone()
+    drawn = m.cells[0].network.blocks[0].field.potential.K.weight.clone()
     descent = Stiefel(m, lr=1e-2)
     assert defect(m) < 1e-6
     after = train(m, descent, 500)
     assert defect(m) < 1e-6 and after < before
-    assert (m.cells[0].blocks[0].field.potential.K.weight - drawn).abs().max() > 1e-2
+    assert (m.cells[0].network.blocks[0].field.potential.K.weight - drawn).abs().max() > 1e-2
 
 
 def test_bad_values_are_refused():
