@@ -38,7 +38,16 @@ from ctrecon.physics.ray import RayTransform
 torch.set_num_threads(1)
 collect_ignore = ["mutation"]  # a tool with a dependency group of its own
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-LONG = ("test_cli", "test_notebooks", "test_readme", "test_reproduce")
+LONG = (
+    "test_cli",
+    "test_descend",
+    "test_guarantee",
+    "test_notebooks",
+    "test_readme",
+    "test_reconstruct",
+    "test_reproduce",
+    "test_sweep",
+)
 SMALL = ["conv.channels=16", "data.train_size=3", "data.val_size=2", "data.test_size=2"]
 
 

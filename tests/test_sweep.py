@@ -137,7 +137,7 @@ def test_launcher_that_cannot_launch_is_told(tmp_path, capsys):
 
 
 LAUNCHERS = {
-    "joblib": ["hydra.launcher.n_jobs=2"],
+    "joblib": ["hydra.launcher.n_jobs=2", "hydra.launcher.batch_size=2"],
     "submitit_local": ["hydra.launcher.timeout_min=10"],
     "ray": ["+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.include_dashboard=false"],
 }
@@ -145,7 +145,7 @@ LAUNCHERS = {
 
 @pytest.mark.parametrize("name", ["joblib", *(pytest.param(name, marks=pytest.mark.slow) for name in ("submitit_local", "ray"))])
 def test_jobs_in_other_processes(name, tmp_path, capfd):
-    """A good one and a bad one through the real launcher."""
+    """A good one and a bad one through the real launcher, which gives both to one process: a second one would load torch too."""
     pytest.importorskip(f"hydra_plugins.hydra_{name.split('_')[0]}_launcher")
     words = [*SMALL, "conv=c4", "fit.lr=1e-3,1e30", f"hydra/launcher={name}", *LAUNCHERS[name]]
     with pytest.raises(SystemExit) as ended:

@@ -51,11 +51,13 @@ def composed(words: Words) -> tuple[dict[str, Any], dict[str, str | None]]:
     known = groups()
     _check_members(words, known)
     members = {word.key: "null" if word.values[0] is None else str(word.values[0]) for word in words.parsed if word.key in known}
-    choices = [f"{group}={name}" for group, name in members.items() if not is_file(group, name)]
+    # What an experiment overrides depends on the members: then Hydra puts them together. Else one takes the place of another (`amend`).
+    by_hydra = {"experiment"} if members.get("experiment", "null") == "null" else {g for g in members if not is_file(g, members[g])}
+    choices = [f"{group}={name}" for group, name in members.items() if group in by_hydra]
     values, chosen = copy.deepcopy(_put_together((*choices, *words.only(lambda word: word.about_hydra))))
     for group, name in members.items():
-        if is_file(group, name):
-            values[group], chosen[group] = options_of(group, name), Path(name).stem
+        if group not in by_hydra:
+            values[group], chosen[group] = options_of(group, name), Path(name).stem if is_file(group, name) else name
     _change(values, words.only(lambda word: word.key not in known and not word.about_hydra))
     return values, chosen
 

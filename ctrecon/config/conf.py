@@ -1,5 +1,6 @@
 """The folder conf/: a file for each verb's options, a folder for each group of what an experiment is made of."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,12 @@ NO_GROUPS = ("figure", "profile")  # folders of options of ctrecon reproduce
 
 def groups() -> dict[str, list[str]]:
     """The groups and their members."""
-    folders = sorted(p for p in CONF.iterdir() if p.is_dir() and p.name not in NO_GROUPS)
+    return dict(_groups(CONF))
+
+
+@cache  # asked for with each word
+def _groups(conf: Path) -> dict[str, list[str]]:
+    folders = sorted(p for p in conf.iterdir() if p.is_dir() and p.name not in NO_GROUPS)
     return {folder.name: sorted(p.stem for p in folder.glob("*.yaml")) for folder in folders}
 
 

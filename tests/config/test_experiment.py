@@ -5,10 +5,11 @@ import torch
 from conftest import experiment, write_slices
 
 from ctrecon.cli import VERBS
-from ctrecon.config.compose import amend, compose, identity
+from ctrecon.config.compose import _put_together, amend, compose, composed, identity
 from ctrecon.config.conf import CONF, groups, member
 from ctrecon.config.experiment import Experiment
 from ctrecon.config.options import options
+from ctrecon.config.words import Words
 from ctrecon.errors import InputError
 
 FEW = ["geometry.pixels=16", "geometry.views=8"]
@@ -19,10 +20,13 @@ MEMBERS = [(group, member) for group, members in groups().items() for member in 
 
 @pytest.mark.parametrize("k", range(max(map(len, groups().values()))))
 def test_every_shipped_member_composes(k):
-    """The k-th of every group, together: composing takes longer than building."""
+    """The k-th of every group, together: composing takes longer than building. What is put in the places of members is what Hydra puts there."""
     chosen = {group: members[k % len(members)] for group, members in groups().items() if group != "experiment"}
-    config = compose([f"{group}={name}" for group, name in chosen.items()])
+    words = [f"{group}={name}" for group, name in chosen.items()]
+    config, names = composed(Words(words))
     assert {group: config[group] for group in chosen} == {group: member(group, name) for group, name in chosen.items()}
+    by_hydra, names_by_hydra = _put_together.__wrapped__(tuple(words))
+    assert repr(config) == repr(by_hydra) and names == names_by_hydra  # also the order, and whether 1 is 1.0
 
 
 @pytest.mark.parametrize(("group", "name"), MEMBERS, ids=map("=".join, MEMBERS))

@@ -61,15 +61,17 @@ def test_the_nearest_options_are_proposed():
         assert says in str(unknown(key, known))
 
 
-def test_hydra_composes_once_for_each_choice_of_members(monkeypatch):
-    """It is by far the slowest part: of a sweep over numbers it is done once."""
+@pytest.mark.parametrize(("more", "times"), [([], 1), (["experiment=smoke"], 2)], ids=str)
+def test_hydra_composes_once_and_under_an_experiment_once_for_each_choice_of_members(more, times, monkeypatch):
+    """It is by far the slowest part: of a sweep it is done once where one member takes the place of another."""
     composed, load = [], composing.hydra.compose
     monkeypatch.setattr(
         composing.hydra, "compose", lambda *arguments, **options: composed.append(arguments) or load(*arguments, **options)
     )
     composing._put_together.cache_clear()
-    trainings = [training(words) for words in Words(["conv=plain,c8", "fit.lr=1e-3,1e-2", "seed=0,1", "geometry=tiny"]).each()]
-    assert len(composed) == 2 and len(trainings) == 8
+    swept = Words([*more, "conv=plain,c8", "fit.lr=1e-3,1e-2", "seed=0,1", "geometry=tiny"])
+    trainings = [training(words) for words in swept.each()]
+    assert len(composed) == times and len(trainings) == 8
     assert len({(t["conv"]["_target_"], t["fit"]["lr"], t["seed"]) for t in trainings}) == 8  # none has the values of another
     trainings[0]["geometry"]["pixels"] = 7
     assert compose(["conv=plain", "geometry=tiny"])["geometry"]["pixels"] == 32

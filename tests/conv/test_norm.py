@@ -50,9 +50,8 @@ def test_bound_holds_on_every_grid_while_weights_move(conv):
     for seen in trained_a_little(layer, bound):
         assert seen >= spectral_norm(layer, (12, 12))
     exact = bound.eval()().item()
-    for shape in ((12, 12), (20, 17), (48, 48)):
-        assert exact >= spectral_norm(layer, shape)
-    assert exact == pytest.approx(spectral_norm(layer, (48, 48)), rel=0.03)
+    *others, large = (spectral_norm(layer, shape) for shape in ((12, 12), (20, 17), (48, 48)))
+    assert exact >= max(*others, large) and exact == pytest.approx(large, rel=0.03)
     with torch.no_grad():
         layer.weight.mul_(2)
     assert bound().item() == pytest.approx(2 * exact, rel=1e-5)

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from conftest import experiment
+from conftest import experiment, inside
 from safetensors.torch import load_file
 
 from ctrecon.config.compose import compose
@@ -103,13 +103,11 @@ def test_passes_and_workers_change_nothing(tmp_path):
         fitted(tmp_path / "odd", *words, "fit.passes=3")
 
 
-def test_two_processes_give_the_weights_of_one(tmp_path):
+def test_two_processes_give_the_weights_of_one(tmp_path, capfd):
     """Each computes its share of every batch; gradients are averaged."""
     words = ["fit.batch=4", "fit.steps=20", "fit.validate_every=10"]
-    command = [sys.executable, "-W", "ignore", "-m", "ctrecon", "train", *WORDS, *words, "devices=2", f"run_dir={tmp_path / 'two'}"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("step 20/20") == 1
+    inside("train", *WORDS, *words, "devices=2", "run_dir=two", cwd=tmp_path)  # starts both of them
+    assert capfd.readouterr().out.count("step 20/20") == 1
     one = load_file(fitted(tmp_path / "one", *words) / WEIGHTS)
     two = load_file(tmp_path / "two" / WEIGHTS)
     for name in one:
