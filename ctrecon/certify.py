@@ -15,7 +15,7 @@ from ctrecon.report.certificate import as_text
 from ctrecon.runs.results import Results
 
 
-def main(words: list[str]) -> None:
+def main(words: Iterable[str]) -> None:
     """ctrecon certify: status 1 where a promise is broken."""
     chosen, rest = options("certify", words)
     show(certify_run(**chosen, words=rest), chosen["out"] or chosen["run"])

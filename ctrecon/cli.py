@@ -49,7 +49,7 @@ def main() -> None:
         else:
             from ctrecon.config.check import check
 
-            check(verb, words)
+            words = check(verb, words)
             importlib.import_module(f"ctrecon.{verb}").main(words)
         sys.stdout.flush()  # here, so that a closed pipe is met here and not after the end
 

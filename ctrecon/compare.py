@@ -1,5 +1,6 @@
 """Set evaluated runs side by side."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from ctrecon.config.options import options
@@ -9,7 +10,7 @@ from ctrecon.report import figures
 from ctrecon.report.comparison import write
 
 
-def main(words: list[str]) -> None:
+def main(words: Iterable[str]) -> None:
     """ctrecon compare."""
     print(compare(**options("compare", words)[0]))
 

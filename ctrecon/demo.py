@@ -1,6 +1,7 @@
 """The demonstration: an ordinary and an equivariant model trained side by side on phantoms, then a real CT slice."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydicom.data import get_testdata_file
 from ctrecon.compare import compare
 from ctrecon.config.compose import compose
 from ctrecon.config.experiment import Experiment, model_of
-from ctrecon.config.kind import Device
+from ctrecon.config.kind import Count, Device
 from ctrecon.config.make import target
 from ctrecon.config.options import options
 from ctrecon.evaluate import evaluate_run
@@ -29,12 +30,12 @@ NARROW = ["conv.channels=16", "model.iterations=5", "fit.validate_every=50"]
 CONTESTANTS = {"plain": ["conv=plain", *NARROW], "c4": ["conv=c4", *NARROW], "fbp": ["model=fbp"]}
 
 
-def main(words: list[str]) -> None:
+def main(words: Iterable[str]) -> None:
     """ctrecon demo."""
     demo(**options("demo", words)[0])
 
 
-def demo(out: str, steps: int, device: Device) -> None:
+def demo(out: str, steps: Count, device: Device) -> None:
     """Train, evaluate, compare and reconstruct; everything is left in `out`, and going on after a stop is the same command."""
     folder, began = Path(out), time.perf_counter()
     experiments = {name: compose([*WORDS, *words, f"fit.steps={steps}"]) for name, words in CONTESTANTS.items()}

@@ -27,7 +27,7 @@ TEST_SET = ("geometry", "noise", "data")  # the configuration that says what a m
 NOT_THE_TEST = ("train_size", "val_size", "noise")
 
 
-def main(words: list[str]) -> None:
+def main(words: Iterable[str]) -> None:
     """ctrecon evaluate."""
     chosen, rest = options("evaluate", words)
     folder = chosen["out"] or chosen["run"]

@@ -1,5 +1,6 @@
 """Turn somebody's sinogram file into an image file."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,10 +10,10 @@ import torch
 from ctrecon.config.experiment import Experiment
 from ctrecon.config.kind import Device
 from ctrecon.config.options import options
-from ctrecon.config.place import File, RunFolder
+from ctrecon.config.place import File, ImageOut, RunFolder
 from ctrecon.config.scan import fitting, scanned
 from ctrecon.config.words import Words
-from ctrecon.disk.atomic import suffix_of
+from ctrecon.disk.format import suffix_of
 from ctrecon.errors import InputError
 from ctrecon.files.array import count, read_array
 from ctrecon.files.image import check_output, check_stack, write_image
@@ -27,7 +28,7 @@ from ctrecon.shapes import Sinogram
 CURE = "say unit=log where it is -log(I/I0), unit=metres where it is that divided by mu_max"
 
 
-def main(words: list[str]) -> None:
+def main(words: Iterable[str]) -> None:
     """ctrecon reconstruct."""
     chosen, rest = options("reconstruct", words)
     for line in reconstruct(**chosen, words=rest):
@@ -37,7 +38,7 @@ def main(words: list[str]) -> None:
 @torch.no_grad()
 def reconstruct(
     sinogram: File,
-    out: str,
+    out: ImageOut,
     run: RunFolder | None,
     dataset: str,
     index: int | Literal["all"] | None,
@@ -65,7 +66,7 @@ def reconstruct(
     if run:
         Run(run).load_weights(model)
     elif model.fitting is Fitting.WEIGHTS:
-        raise InputError("this model has parameters to learn: say run=DIR of a trained one, or model=fbp or tv")
+        raise InputError(f"model: {type(model).__name__} has parameters to learn: say run=DIR of a trained one, or model=fbp or tv")
     model, images = model.to(where).eval(), []
     for which in range(count(Path(sinogram), dataset)) if index == "all" else [index]:
         y, of = read_sinogram(sinogram, dataset, which, unit, geometry)

@@ -1,6 +1,6 @@
 """Reproduce a figure: train its study, or go on with it, measure it, and draw it from the run folders."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from ctrecon.study.study import PlannedRun, Study, measured
 RATES = "rates.csv"  # what the race decided
 
 
-def main(words: list[str]) -> None:
+def main(words: Iterable[str]) -> None:
     """ctrecon reproduce."""
     chosen, rest = options("reproduce", words)
     print(reproduce(**chosen, words=rest))

@@ -1,6 +1,7 @@
 """What a configuration builds, in numbers."""
 
 import time
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -8,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ctrecon.config.experiment import model_of
 from ctrecon.config.options import options
-from ctrecon.config.place import RunFolder
+from ctrecon.config.place import DrawingOut, RunFolder
 from ctrecon.config.words import Words
 from ctrecon.errors import InputError
 from ctrecon.measure.metrics import equivariance_error, transpose_defect
@@ -22,13 +23,13 @@ CONVOLUTIONS = (torch.ops.aten.convolution, torch.ops.aten._convolution)
 MEASURED_BELOW = 2**30  # bytes of the whole matrix and its transpose: larger scans take long to try
 
 
-def main(words: list[str]) -> None:
+def main(words: Iterable[str]) -> None:
     """ctrecon show."""
     chosen, rest = options("show", words)
     show(**chosen, words=rest)
 
 
-def show(run: RunFolder | None, out: str | None, overwrite: bool, words: Words) -> None:
+def show(run: RunFolder | None, out: DrawingOut | None, overwrite: bool, words: Words) -> None:
     """Print what the model of words or of a run is, and draw its scan into a file."""
     model = model_of(run, words)[1]
     if out:

@@ -1,5 +1,6 @@
 """Scan somebody's image file into a sinogram file."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -9,15 +10,15 @@ from ctrecon.config.experiment import Experiment
 from ctrecon.config.field_of_view import sized
 from ctrecon.config.kind import Seed
 from ctrecon.config.options import options
-from ctrecon.config.place import File
+from ctrecon.config.place import File, SinogramOut
 from ctrecon.config.words import Words
 from ctrecon.data.scanner import Scanner
 from ctrecon.disk.yaml_file import as_yaml
-from ctrecon.files.image import images_in, read_image
+from ctrecon.files.image import read_images
 from ctrecon.files.sinogram import check_output, write_sinogram
 
 
-def main(words: list[str]) -> None:
+def main(words: Iterable[str]) -> None:
     """ctrecon simulate."""
     chosen, rest = options("simulate", words)
     for line in simulate(**chosen, words=rest):
@@ -26,7 +27,7 @@ def main(words: list[str]) -> None:
 
 def simulate(
     image: File,
-    out: str,
+    out: SinogramOut,
     index: int | Literal["all"] | None,
     unit: Literal["relative", "attenuation", "HU"] | None,
     seed: Seed,
@@ -35,8 +36,8 @@ def simulate(
 ) -> list[str]:
     """Scan an image file into a sinogram file, its geometry beside it; returns what there is to say about it."""
     target, config = check_output(out, image, overwrite=overwrite), compose(words)
-    rows = range(images_in(image)) if index == "all" else [index]
-    sources = [read_image(image, row, unit) for row in rows]
+    sources = read_images(image, index, unit)
+    rows = range(len(sources)) if index == "all" else [index]
     config["geometry"], size = sized(config["geometry"], [one.side_m for one in sources], says_field_of_view(words))
     experiment = Experiment(config)
     scanner = Scanner(experiment.geometry, experiment.noise, seed, experiment.projector)

@@ -1,5 +1,6 @@
 """How runs are: read from their folders."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from ctrecon.config.options import options
@@ -8,7 +9,7 @@ from ctrecon.runs.listing import found, table
 from ctrecon.runs.run import Run
 
 
-def main(words: list[str]) -> None:
+def main(words: Iterable[str]) -> None:
     """ctrecon status."""
     print(status(**options("status", words)[0]))
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import inside
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from ctrecon.cli import VERBS
 from ctrecon.config.conf import CONF, defaults, groups
@@ -53,6 +55,23 @@ WRONG = {  # words: what the line says
     "reproduce figure=size": "expected one of cost",
     "compare runs=nowhere": "no such folder",
     "demo step=3": "did you mean steps",
+    "demo steps=0": "steps=0: expected a whole number of at least 1",
+    "train fit.steps=-1": "expected a whole number of at least 1",
+    "train fit.lr=0": "expected a number above 0",
+    "train data=slices": "data.file is missing",
+    "train name=a/../../b": "a name without .. in it",
+    "train fit.steps": "fit.steps: expected KEY=VALUE, such as fit.steps=...",
+    "train conv=[c4": "conv=[c4: expected KEY=VALUE, quoted",
+    "evaluate run=old data=slices": "data.file is missing",
+    "show conv=c4 out=scan.gif": "out=scan.gif: expected a name ending in one of .png",
+    "simulate image=y.npy out=z.csv": "out=z.csv: expected a name ending in one of .npy",
+    "reconstruct sinogram=y.npy model=fbp geometry=sparse_50 out=x.jpg": "out=x.jpg: expected a name ending in one of .npy",
+    "reconstruct sinogram=y.npy model=fbp geometry=sparse_50 out=y.npy": "out=y.npy: is the file that is read",
+    "reconstruct sinogram=y.npy model=fbp geometry=sparse_50 out=there.npy": "there.npy: is there already; say overwrite=true",
+    "reconstruct sinogram=y.npy model=fbp geometry=sparse_50 out=y.npy/x.npy": "y.npy",
+    "reconstruct sinogram=old model=fbp geometry=sparse_50 out=x.npy": "old: is a folder; expected a file",
+    "compare runs=[]": "runs=[]: expected the path of a folder, or several",
+    "reproduce figure=sizes sizes=0": "sizes=[0]: expected different numbers of images",
     "status runs=nowhere": "no run there",
 }
 
@@ -70,7 +89,8 @@ def ran(commands, cwd):
 def here(tmp_path_factory):
     folder = tmp_path_factory.mktemp("here")
     shutil.copytree(OLD, folder / "old")
-    np.save(folder / "y.npy", np.ones((50, 182)))
+    for name in ("y", "there"):
+        np.save(folder / f"{name}.npy", np.ones((50, 182)))
     return folder
 
 
@@ -78,6 +98,15 @@ def test_mistakes_are_said_before_torch_is_loaded(here):
     for (words, says), (status, heavy, _, line) in zip(WRONG.items(), ran(WRONG, here), strict=True):
         assert status == 2 and says in line and line.startswith("ctrecon: ") and line.count("\n") == 1, (words, line)
         assert not heavy, words
+
+
+@pytest.mark.parametrize("words", [["status", "runs=*"], ["show", "conv=c5"], ["train", "conv=c5"]])
+def test_words_are_parsed_once(words, tmp_path, monkeypatch):
+    parse, parsed = OverridesParser.parse_override, []
+    monkeypatch.setattr(OverridesParser, "parse_override", lambda self, text: parsed.append(text) or parse(self, text))
+    with pytest.raises(SystemExit):
+        inside(*words, cwd=tmp_path)
+    assert parsed == words[1:]
 
 
 def test_help_and_status_do_without_torch(here):

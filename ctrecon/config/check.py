@@ -6,8 +6,9 @@ from typing import Any
 
 from ctrecon.config.compose import compose, config_of
 from ctrecon.config.conf import defaults, groups
-from ctrecon.config.options import options, takes_words
-from ctrecon.config.plan import plan_of
+from ctrecon.config.options import kinds_of, options, takes_words
+from ctrecon.config.place import check_new
+from ctrecon.config.plan import LISTS, plan_of
 from ctrecon.config.words import Words, unknown
 from ctrecon.errors import InputError
 
@@ -15,38 +16,49 @@ OWN = ("train",)  # whose module loads nothing before it has checked its words
 ON_IMAGES = ("evaluate", "certify", "reproduce")  # verbs that read the images of the configuration
 
 
-def check(verb: str, words: Sequence[str]) -> None:
-    """Everything that can be said of the words of a verb before it works.
+def check(verb: str, words: Sequence[str]) -> Sequence[str]:
+    """Everything that can be said of the words of a verb before it works; returns them, parsed where that is done here.
 
     Raises:
-        InputError: A word is unknown or of another kind, a file or a run is not there, or its configuration cannot be read.
+        InputError: A word is unknown or of another kind, a file or a run is not there, its configuration cannot be read, or what is to
+            be written cannot be.
+        OSError: Nothing can be written there.
     """
     if verb in OWN:
-        return
-    words, known = Words(words), defaults(verb)
+        return words
+    words = Words(words)
+    chosen, of_experiment = options(verb, _known_words(verb, words))
+    if "figure" in chosen:
+        plan_of(chosen["figure"], chosen["profile"], **{key: chosen[key] for key in LISTS})
+    of_experiment = of_experiment.only(lambda word: not word.about_hydra)
+    if of_experiment or chosen.get("run"):  # else what is shipped is right
+        config = config_of(chosen.get("run"), of_experiment)
+        if verb in ON_IMAGES:
+            check_images(config)
+    check_new(chosen, kinds_of(verb))
+    return words
+
+
+def _known_words(verb: str, words: Words) -> Words:
+    """The words. Raises InputError where one is neither an option of the verb nor, of an experiment, one that conf/train.yaml knows."""
+    known, top = defaults(verb), {*groups(), *defaults("train")}
     of_experiment = words.only(lambda word: word.key not in known and not word.about_hydra)
     if takes_words(verb):
-        top = {*groups(), *defaults("train")}
         for word in of_experiment.parsed:
             if "." not in word.key and word.key not in top:
                 raise unknown(word.key, [*known, *top])
-    if of_experiment and "run" not in [word.key for word in words.parsed] and takes_words(verb):
-        compose(of_experiment)
-    chosen, _ = options(verb, words)
-    if "figure" in chosen:
-        plan_of(chosen["figure"], chosen["profile"])
-    if not of_experiment and not chosen.get("run"):
-        return  # what is shipped is right
-    config = config_of(chosen.get("run"), of_experiment)
-    if verb in ON_IMAGES:
-        check_images(config)
+        if of_experiment and "run" not in [word.key for word in words.parsed]:
+            compose(of_experiment)
+    return words
 
 
 def check_images(config: dict[str, Any]) -> None:
     """Raises InputError where the configuration names a file of images that is not there."""
     data = config.get("data")
     file = data.get("file") if isinstance(data, dict) else None
-    if isinstance(file, str) and file != "???" and not Path(file).exists():
+    if file == "???":
+        raise InputError("data.file is missing: say data.file=FILE, where the images are")
+    if isinstance(file, str) and not Path(file).exists():
         raise InputError(f"data.file={file}: no such file or folder; expected where the images are")
 
 

@@ -159,16 +159,17 @@ def checked(word: Word, hints: dict[str, Any], default: Any) -> Any:
     Raises:
         InputError: A value is of another kind than its annotation.
     """
-    name = word.key.split(".")[-1]
-    hint = hints.get(name, Any)
-    for value in word.values:
-        text = is_word(hint) and isinstance(value, int | float)
-        if not text and not fits(value, hint):
+    hint = hints.get(word.key.split(".")[-1], Any)
+    numbers_are_words = is_word(hint)
+    values = [
+        text if numbers_are_words and isinstance(one, int | float) else one
+        for one, text in zip(word.values, word.texts, strict=True)
+    ]
+    for value, text in zip(values, word.texts, strict=True):
+        if not fits(value, hint):
             example = "" if default in (None, "???") else f", such as {default}"
-            given = word.text if not word.several else f"{word.key}={'null' if value is None else value}"
-            raise InputError(f"{given[:80]}: expected {in_words(hint)}{example}")
-    value = word.values[0]
-    return word.written if is_word(hint) and isinstance(value, int | float) and not word.several else value
+            raise InputError(f"{word.key}={text}"[:80] + f": expected {in_words(hint)}{example}")
+    return values[0]
 
 
 def _keys(config: dict[str, Any], prefix: str = "") -> Iterator[str]:

@@ -53,8 +53,24 @@ class Form:
         return self.words
 
 
+@dataclass(frozen=True)
+class Above:
+    """A bound of a number, not included."""
+
+    low: int | float
+
+    def fits(self, value: int | float) -> bool:
+        """Whether it is above."""
+        return value > self.low
+
+    def of(self, kind: str) -> str:
+        """How a person says it."""
+        return f"{kind} above {self.low:g}"
+
+
 Seed = Annotated[int, Range(0)]
 Count = Annotated[int, Range(1)]
+Positive = Annotated[float, Above(0)]
 Device = Annotated[
     str, Form("auto|cpu|cuda(:[0-9]{1,3})?", "auto, cpu or cuda (cuda:1 is the second one; Apple's mps is not supported)")
 ]

@@ -24,7 +24,7 @@ def options(verb: str, words: Iterable[str]) -> tuple[dict[str, Any], Words]:
     Raises:
         InputError: An option is missing or unknown, has a value of another kind, or names a file or a run that is not there.
     """
-    parsed, kinds = Words(words), _kinds(verb)
+    parsed, kinds = Words(words), kinds_of(verb)
     chosen = defaults(verb)
     known = tuple(chosen)
     for word in parsed.parsed:
@@ -32,7 +32,7 @@ def options(verb: str, words: Iterable[str]) -> tuple[dict[str, Any], Words]:
             chosen[word.key] = checked(_listed(word, kinds[word.key]), kinds, chosen[word.key])
     for key in known:
         if chosen[key] == "???":
-            raise InputError(f"ctrecon {verb}: {key}= is missing; see ctrecon {verb} --help")
+            raise InputError(f"{key}= is missing; see ctrecon {verb} --help")
     rest = parsed.only(lambda word: word.key not in known)
     if rest and not takes_words(verb):
         raise unknown(rest.parsed[0].key, list(known))
@@ -41,10 +41,11 @@ def options(verb: str, words: Iterable[str]) -> tuple[dict[str, Any], Words]:
 
 def takes_words(verb: str) -> bool:
     """Whether a verb takes words about the experiment, beside its own options."""
-    return "words" in _kinds(verb)
+    return "words" in kinds_of(verb)
 
 
-def _kinds(verb: str) -> dict[str, Any]:
+def kinds_of(verb: str) -> dict[str, Any]:
+    """The annotation of each option of a verb."""
     try:
         return annotations(f"ctrecon.{verb}.{verb}_run")
     except LookupError:
@@ -65,6 +66,5 @@ def _listed(word: Word, hint: Any) -> Word:
     if not word.several and (value is None or isinstance(value, list | dict) or fits(value, hint) or is_word(hint)):
         return word
     (item,) = (get_args(kind)[0] for kind in alternatives(hint) if get_origin(kind) is list)
-    texts = [one.partition("=")[2] for one in word.several] or [word.written]
-    items = [text if is_word(item) and not isinstance(one, str) else one for one, text in zip(word.values, texts, strict=True)]
+    items = [text if is_word(item) and not isinstance(one, str) else one for one, text in zip(word.values, word.texts, strict=True)]
     return replace(word, values=(items,), several=())

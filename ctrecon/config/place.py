@@ -1,10 +1,12 @@
-"""Options that name what has to be there already: it is looked for before anything that takes seconds is loaded."""
+"""Options that name files and folders: what is there, and what may be written, is looked at before anything that takes seconds is loaded."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from ctrecon.config.kind import marks
+from ctrecon.config.kind import Form, marks
+from ctrecon.disk.atomic import check_free, writable
+from ctrecon.disk.format import DRAWING, IMAGE, SINOGRAM, ending_in, suffix_of
 from ctrecon.errors import InputError
 from ctrecon.runs.run import CONFIG
 
@@ -23,16 +25,18 @@ class There:
 
     def fits(self, value: Any) -> bool:
         """Whether a value may be one: what is there may change, and is said in a line of its own."""
-        return True
+        return value != []
 
     def of(self, kind: str) -> str:
         """How a person says it."""
-        return kind
+        return f"the path of a {self.what}" + ", or several with commas between them" * ("list" in kind)
 
     def found(self, path: str) -> str:
         """The path. Raises InputError where nothing is there."""
         if not Path(path).exists():
             raise InputError(f"{path}: no such {self.what}{self.expected}")
+        if self.what == "file" and Path(path).is_dir():
+            raise InputError(f"{path}: is a folder; expected a file{self.expected}")
         return path
 
 
@@ -48,9 +52,45 @@ class OneRun(There):
         return str(inside[0]) if inside else path  # whether it is a run at all is said by whoever reads its configuration
 
 
+@dataclass(frozen=True)
+class New:
+    """A file to write.
+
+    Attributes:
+        suffixes: Those of the formats there are.
+    """
+
+    suffixes: tuple[str, ...]
+
+    def fits(self, value: str) -> bool:
+        """Whether it is called as one of those formats."""
+        return suffix_of(Path(value)) in self.suffixes
+
+    def of(self, kind: str) -> str:
+        """How a person says it."""
+        return ending_in(self.suffixes)
+
+    def check(self, path: str, overwrite: bool, *inputs: str | None) -> None:
+        """Raises InputError or OSError where nothing can be written there, or what is there was not to be replaced, or is read."""
+        check_free(path, overwrite, writable(path, self.suffixes, *inputs))
+
+
 File = Annotated[str, There("file")]
 Folders = Annotated[str | list[str], There("folder", "; expected runs/NAME or runs/NAME/SEED")]
 RunFolder = Annotated[str, OneRun("folder")]
+ImageOut, SinogramOut, DrawingOut = (Annotated[str, New(suffixes)] for suffixes in (IMAGE, SINOGRAM, DRAWING))
+RunName = Annotated[
+    str, Form(r"(?!/)(?!(.*/)?\.\.(/|$)).+", "a name without .. in it, which does not begin with /; run_dir=DIR takes any folder")
+]
+
+
+def check_new(chosen: dict[str, Any], kinds: dict[str, Any]) -> None:
+    """Raises InputError or OSError where an option names a file to write that cannot be written; those that are read are not."""
+    read = [value for key, value in chosen.items() if any(isinstance(mark, There) for mark in marks(kinds[key]))]
+    for key, value in chosen.items():
+        for mark in marks(kinds[key]):
+            if isinstance(mark, New) and value is not None:
+                mark.check(value, chosen["overwrite"], *read)
 
 
 def found(value: Any, hint: Any) -> Any:

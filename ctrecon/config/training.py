@@ -3,12 +3,13 @@
 from typing import Annotated, Literal, TypedDict
 
 from ctrecon.config.kind import Count, Device, Range, Seed
+from ctrecon.config.place import RunName
 
 
 class Training(TypedDict):
     """What conf/train.yaml says beside its groups."""
 
-    name: str | None
+    name: RunName | None
     seed: Seed
     run_dir: str | None
     device: Device

@@ -39,6 +39,11 @@ class Word:
         return self.text.partition("=")[2].strip()
 
     @property
+    def texts(self) -> tuple[str, ...]:
+        """Each of the values as it was given."""
+        return tuple(one.partition("=")[2] for one in self.several) or (self.written,)
+
+    @property
     def about_hydra(self) -> bool:
         """Whether it says where trainings run, and not what they are."""
         return self.key.replace("/", ".").split(".")[0] == "hydra"
@@ -99,6 +104,8 @@ def first_line(error: BaseException) -> str:
 
 def _parse(text: str) -> Word:
     wrong = InputError(f"{text[:80]}: expected KEY=VALUE, quoted ('VALUE') where the value has spaces, brackets or accents")
+    if "=" not in text and not text.startswith("~"):
+        raise InputError(f"{text[:80]}: expected KEY=VALUE, such as {text[:80] or 'seed'}=...")
     if text.startswith("-"):
         raise InputError(f"{text[:80]}: words have no dashes; expected {text.lstrip('-')[:80].replace(' ', '=') or 'KEY=VALUE'}")
     try:
@@ -107,8 +114,9 @@ def _parse(text: str) -> Word:
         values = tuple(_parse(one).values[0] for one in several) or (_resolved(override.value()),)
     except InputError:
         raise
-    except (HydraException, OmegaConfBaseException, RecursionError, ValueError, TypeError) as error:
-        wrong.args = (f"{wrong} ({first_line(error)[:120]})",)
+    except OmegaConfBaseException as error:  # of ${...}, which names what is missing
+        raise InputError(f"{wrong} ({first_line(error)[:120]})") from None
+    except (HydraException, RecursionError, ValueError, TypeError):  # whose words are those of a parser
         raise wrong from None
     word = Word(text, override.key_or_group, values, several)
     if not word.about_hydra and (override.type is not OverrideType.CHANGE or override.package is not None):

@@ -10,17 +10,20 @@ from torch import Tensor
 
 from ctrecon.data.collection import Collection
 from ctrecon.data.split import Split
-from ctrecon.disk.hdf5 import dataset, holds, numbers, open_hdf5, texts
+from ctrecon.disk.hdf5 import attribute, dataset, holds, numbers, open_hdf5, texts
 from ctrecon.disk.reading import as_numbers
 from ctrecon.errors import InputError
 from ctrecon.files.array import as_image
-from ctrecon.physics.attenuation import MU_MAX
+from ctrecon.files.unit import Unit, image_unit, sinogram_unit
 from ctrecon.physics.geometry import Geometry
 from ctrecon.shapes import Sinogram
 
 
 class Measured(Collection):
-    """An HDF5 file of scans: `sinogram` (N, A, D), -log(I/I0), and `reference` (N, M, M), attenuation in 1/m.
+    """An HDF5 file of scans: `sinogram` (N, A, D) and `reference` (N, M, M).
+
+    The attribute `unit` of `sinogram` is log (-log(I/I0)) or metres (that over mu_max), the one of `reference` attenuation (1/m),
+    relative (attenuation / mu_max) or HU. Where there is none, they are taken for log and attenuation.
 
     `patient` (N,) names the objects (without it, each scan is an object of its own), `split` (N,) what they are for (without it, all
     test). A geometry that uses a part of the scanner's views gets that part.
@@ -43,12 +46,18 @@ class Measured(Collection):
                 )
             self._patients = texts(opened, "patient") if holds(opened, "patient") else [f"scan {k}" for k in range(len(scans))]
             given = texts(opened, "split") if holds(opened, "split") else ["test"] * len(scans)
+            units = [attribute(opened, "unit", found) for found in (scans, references)]
+            self._of = _known(sinogram_unit(units[0] or "log"), f"{file}: sinogram", units[0], "log or metres")
+            self._of_reference = _known(
+                image_unit(units[1] or "attenuation"), f"{file}: reference", units[1], "attenuation, relative or HU"
+            )
         if not len(self._patients) == len(given) == len(scans):
             raise InputError(f"{file}: {len(scans)} scans but {len(self._patients)} patients; expected one entry a scan")
         self._split = Split(str(file), self._patients, given, seed)
 
     def image(self, row: int) -> Float[Tensor, "1 1 M M"]:
-        return as_image(self._read("reference", row), f"{self.file}, reference {row}").clip(0) / MU_MAX
+        x = as_image(self._read("reference", row), f"{self.file}, reference {row}")
+        return self._of_reference.to_relative(x).clip(0)
 
     def patient(self, row: int) -> str:
         return self._patients[row]
@@ -58,10 +67,17 @@ class Measured(Collection):
 
     def measured(self, row: int, geometry: Geometry) -> Sinogram | None:
         array = as_numbers(self._read("sinogram", row), f"{self.file}: sinogram {row}")
-        y = torch.from_numpy(geometry.used(array) / np.float32(MU_MAX))[None, None]
+        y = self._of.to_relative(torch.from_numpy(geometry.used(array)))[None, None]
         geometry.check(y, f"{self.file}: sinogram {row}")
         return y
 
     def _read(self, name: str, row: int) -> np.ndarray:
         with open_hdf5(self.file) as opened:
             return numbers(dataset(opened, name), row)
+
+
+def _known(unit: Unit, where: str, word: str | None, expected: str) -> Unit:
+    """The unit. Raises InputError where it is not known."""
+    if unit is Unit.UNKNOWN:
+        raise InputError(f"{where}: its attribute unit is {word!r}; expected {expected}")
+    return unit

@@ -7,20 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from ctrecon.disk.format import ending_in, is_of, suffix_of
 from ctrecon.errors import InputError
-
-MAGIC = {  # how files of a format begin: where, and with one of which bytes
-    ".npy": (0, (b"\x93NUMPY",)),
-    ".npz": (0, (b"PK",)),
-    ".h5": (0, (b"\x89HDF\r\n\x1a\n",)),
-    ".mat": (0, (b"MATLAB", b"\x89HDF")),
-    ".tif": (0, (b"II", b"MM")),
-    ".png": (0, (b"\x89PNG",)),
-    ".dcm": (128, (b"DICM",)),
-    ".nii.gz": (0, (b"\x1f\x8b",)),
-    ".pdf": (0, (b"%PDF",)),
-    ".svg": (0, (b"<?xml", b"<svg")),
-}
 
 
 @contextmanager
@@ -99,14 +87,14 @@ def writable(path: str, suffixes: tuple[str, ...], *inputs: str | Path | None) -
     where = Path(path)
     suffix = suffix_of(where)
     if suffix not in suffixes:
-        raise InputError(f"out={path}: expected a name ending in one of {' '.join(suffixes)}")
+        raise InputError(f"out={path}: expected {ending_in(suffixes)}")
     there = where.resolve()  # missing/../name.npy is name.npy once the folder is made
     if there.is_dir():
         raise InputError(f"out={path}: is a folder; expected a file name")
     if there.exists():
         if any(one and Path(one).exists() and there.samefile(one) for one in inputs):
             raise InputError(f"out={path}: is the file that is read; expected another name, so that it is not lost")
-        if not there.is_file() or (there.stat().st_size and not _begins(there, *MAGIC[suffix])):
+        if not there.is_file() or (there.stat().st_size and not is_of(there, suffix)):
             raise InputError(f"out={path}: a file is there that is no {suffix} file; remove it or choose another name")
     where.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix=".writing-", dir=where.parent):
@@ -120,16 +108,6 @@ def check_free(out: str, overwrite: bool, *paths: Path) -> None:
         if not overwrite and path.is_file() and path.stat().st_size:
             name = "" if path == Path(out) else f"{path} "
             raise InputError(f"out={out}: {name}is there already; say overwrite=true or choose another name")
-
-
-def _begins(path: Path, place: int, words: tuple[bytes, ...]) -> bool:
-    with path.open("rb") as file:
-        return file.read(place + 16)[place:].startswith(words)
-
-
-def suffix_of(path: Path) -> str:
-    """The suffix that tells a file's format; .nii.gz counts as one."""
-    return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
 
 
 def _umask() -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -90,7 +91,10 @@ def _read(path: Path, **options: Any) -> pydicom.Dataset:
             if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
                 check_inflated(content.read(), MOST_BYTES, path, -zlib.MAX_WBITS)
             content.seek(0)
-        return pydicom.dcmread(content, **options)
+        try:
+            return pydicom.dcmread(content, **options)
+        except InvalidDicomError:
+            raise InputError(f"{path}: is not in DICOM format; expected a file with a CT slice") from None
 
 
 def _number(file: pydicom.Dataset, name: str, default: int | float, path: Path) -> float:

@@ -1,25 +1,24 @@
 """Images that people bring and take away, with what their values are and how large their pixels are."""
 
-import gzip
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import tifffile
 from jaxtyping import Float
 from torch import Tensor
 
-from ctrecon.disk.atomic import check_free, suffix_of, writable, write_files
-from ctrecon.disk.hdf5 import as_hdf5, check_ours, holds, open_hdf5
+from ctrecon.disk.atomic import check_free, writable, write_files
+from ctrecon.disk.format import IMAGE, suffix_of
+from ctrecon.disk.hdf5 import check_ours, holds, open_hdf5
 from ctrecon.disk.reading import as_numbers
 from ctrecon.errors import InputError
 from ctrecon.files.array import as_image, check_square, chosen, count, read_array
-from ctrecon.files.label import Label, sidecar_of
+from ctrecon.files.image_format import AS
+from ctrecon.files.label import Label, as_sidecar, is_foreign, sidecar_of
 from ctrecon.files.slices import SliceFile
-from ctrecon.files.stored import as_png
 from ctrecon.files.unit import Unit, image_unit
 
 PLAUSIBLE = (-0.5, 2.0)  # attenuation / mu_max of what a scanner sees, noise included; Hounsfield units and counts leave it
@@ -40,59 +39,74 @@ class Slice:
     assumed: str | None
 
 
-def read_image(path: str, index: int | None, unit: str | None) -> Slice:
-    """An image to scan: DICOM, an HDF5 file of slices, or an array file.
+def read_images(path: str, index: int | Literal["all"] | None, unit: str | None) -> list[Slice]:
+    """Images to scan: of DICOM, of an HDF5 file of slices, or of an array file.
 
     Args:
         path: The file.
-        index: Which image of a stack.
+        index: Which image of a stack; all: every one; None: the only one.
         unit: What its values are, a word of `Unit`; None: what the file says, and, where that is nothing, attenuation / mu_max.
 
     Raises:
-        InputError: The file is missing or unreadable, the image not square, the index missing or out of range, or the unit not known.
+        InputError: The file is missing or unreadable, an image not square, the index missing or out of range, or the unit not known.
     """
-    from ctrecon.files.dicom import is_dicom, read_hu, side_of, unit_of  # pydicom takes a third of a second to load
+    count, read = _reader(Path(path))
+    return [read(row, unit) for row in (range(count()) if index == "all" else [index])]
 
-    where = Path(path)
-    if where.suffix.lower() in (".h5", ".hdf5") and _holds_slices(where):
-        slices = SliceFile(path)
-        row = chosen(index, len(slices), path)
-        said = {"HU": Unit.HU, "1/m": Unit.ATTENUATION, "mu_max": Unit.RELATIVE}[slices.unit]
-        return Slice(slices.image(row), slices.side_m(row), _contradiction(path, unit, said))
-    if where.is_file() and is_dicom(where):
-        said = image_unit(unit_of(where))
-        if unit is None and said is Unit.UNKNOWN:
-            raise InputError(f"{path}: its header does not say that its values are Hounsfield units; if they are, say unit=HU")
-        x = (said if unit is None else image_unit(unit)).to_relative(as_image(read_hu(where), path))
-        return Slice(x, side_of(where), _contradiction(path, unit, said))
-    array, label = read_array(where, "image", index, lambda shape: check_square(shape, path))
-    said = image_unit(label.unit)
-    x, assumed = as_image(array, path), _contradiction(path, unit, said)
+
+def read_image(path: str, index: int | None, unit: str | None) -> Slice:
+    """One image to scan. Arguments and errors are those of `read_images`."""
+    return read_images(path, index, unit)[0]
+
+
+def _reader(path: Path) -> tuple[Callable[[], int], Callable[[int | None, str | None], Slice]]:
+    """What counts the images of a file and what reads one, by the kind of file that it is."""
+    from ctrecon.files.dicom import is_dicom  # pydicom takes a third of a second to load
+
+    if path.suffix.lower() in (".h5", ".hdf5") and _holds_slices(path):
+        slices = SliceFile(str(path))
+        return lambda: len(slices), partial(_of_slices, slices)
+    if path.is_file() and is_dicom(path):
+        return lambda: 1, partial(_of_dicom, path)
+    return lambda: count(path, "image"), partial(_of_array, path)
+
+
+def _of_slices(slices: SliceFile, index: int | None, unit: str | None) -> Slice:
+    row = chosen(index, len(slices), slices.file)
+    said = {"HU": Unit.HU, "1/m": Unit.ATTENUATION, "mu_max": Unit.RELATIVE}[slices.unit]
+    return Slice(slices.image(row), slices.side_m(row), _contradiction(slices.file, unit, said))
+
+
+def _of_dicom(path: Path, index: int | None, unit: str | None) -> Slice:
+    from ctrecon.files.dicom import read_hu, side_of, unit_of
+
+    said = image_unit(unit_of(path))
     if unit is None and said is Unit.UNKNOWN:
+        raise InputError(f"{path}: its header does not say that its values are Hounsfield units; if they are, say unit=HU")
+    x = (said if unit is None else image_unit(unit)).to_relative(as_image(read_hu(path), str(path)))
+    return Slice(x, side_of(path), _contradiction(path, unit, said))
+
+
+def _of_array(path: Path, index: int | None, unit: str | None) -> Slice:
+    array, label = read_array(path, "image", index, lambda shape: check_square(shape, str(path)))
+    said = image_unit(label.unit)
+    x, assumed = as_image(array, str(path)), _contradiction(path, unit, said) or label.note
+    if unit is None and said is Unit.UNKNOWN:
+        note = f" ({label.note})" if label.note else ""
         said, assumed = (
             Unit.RELATIVE,
-            f"assumed: the values of {path} are attenuation / mu_max; unit=HU or attenuation says otherwise",
+            f"assumed: the values of {path} are attenuation / mu_max{note}; unit=HU or attenuation says otherwise",
         )
         if not PLAUSIBLE[0] <= x.min() <= x.max() <= PLAUSIBLE[1]:
             raise InputError(
-                f"{path}: values from {x.min():.4g} to {x.max():.4g} of a unit that it does not say: say unit=HU, attenuation (1/m) or "
-                "relative (attenuation / mu_max)"
+                f"{path}: values from {x.min():.4g} to {x.max():.4g} of a unit that it does not say{note}: say unit=HU, attenuation (1/m) "
+                "or relative (attenuation / mu_max)"
             )
     side_m = label.pixel_m * len(array) if label.pixel_m else None
     return Slice((said if unit is None else image_unit(unit)).to_relative(x), side_m, assumed)
 
 
-def images_in(path: str) -> int:
-    """How many images `read_image` can be asked for. Raises InputError where the file is missing or unreadable."""
-    from ctrecon.files.dicom import is_dicom
-
-    where = Path(path)
-    if where.suffix.lower() in (".h5", ".hdf5") and _holds_slices(where):
-        return len(SliceFile(path))
-    return 1 if where.is_file() and is_dicom(where) else count(where, "image")
-
-
-def _contradiction(path: str, unit: str | None, said: Unit) -> str | None:
+def _contradiction(path: Path, unit: str | None, said: Unit) -> str | None:
     """What to say of a file whose values are called something else by who brings it, who is believed."""
     if unit is None or said in (Unit.UNKNOWN, image_unit(unit)):
         return None
@@ -111,9 +125,13 @@ def check_output(path: str, *inputs: str | Path | None, overwrite: bool = False)
         InputError: It has no such suffix, or what is there is an input, something else than an image, or was not to be replaced.
         OSError: Nothing can be written there.
     """
-    where = writable(path, tuple(_AS), *inputs)
+    where = writable(path, IMAGE, *inputs)
     check_ours(where, "image")
-    check_free(path, overwrite, where, sidecar_of(where))
+    if suffix_of(where) == ".npy" and is_foreign(where):
+        raise InputError(
+            f"out={path}: its unit goes to {sidecar_of(where)}, where something else is; remove that or choose another name"
+        )
+    check_free(path, overwrite, where)
     return where
 
 
@@ -150,45 +168,6 @@ def write_image(path: Path, image: Float[np.ndarray, "*N H W"], unit: Unit, pixe
         write_files({path: as_ct_image(unit.to_hu(values.astype(np.float64)), pixel_m, source)})
         return
     label = Label(unit.value, pixel_m)
-    beside = {sidecar_of(path): label.text().encode()} if suffix == ".npy" else {}
-    write_files({path: _AS[suffix](values, label), **beside})
-
-
-def _as_npy(image: np.ndarray, label: Label) -> bytes:
-    content = io.BytesIO()
-    np.save(content, image)
-    return content.getvalue()
-
-
-def _as_tif(image: np.ndarray, label: Label) -> bytes:
-    content, per_cm = io.BytesIO(), 0.01 / label.pixel_m
-    tifffile.imwrite(
-        content, image, description=label.text(), metadata=None, resolution=(per_cm, per_cm), resolutionunit="CENTIMETER"
-    )
-    return content.getvalue()
-
-
-def _as_hdf5(image: np.ndarray, label: Label) -> bytes:
-    return as_hdf5({"image": image}, of={"image": {"pixel_m": label.pixel_m, "unit": label.unit}})
-
-
-def _as_nifti(image: np.ndarray, label: Label) -> bytes:
-    # NIfTI's axes are right, anterior, superior in mm: columns run right to left of the patient, rows front to back. An image of two
-    # dimensions has no thickness.
-    import nibabel  # slow to import, seldom needed
-
-    pixel_mm = 1000 * label.pixel_m
-    file = nibabel.Nifti1Image(image.T, np.diag([-pixel_mm, -pixel_mm, 1, 1]))  # a stack: as many, a unit apart
-    file.header.set_xyzt_units("mm")
-    file.header["descrip"] = f"ctrecon unit={label.unit}"
-    return gzip.compress(file.to_bytes(), mtime=0)
-
-
-_AS: dict[str, Callable[[np.ndarray, Label], bytes] | None] = {
-    ".npy": _as_npy,
-    ".h5": _as_hdf5,
-    ".tif": _as_tif,
-    ".png": as_png,
-    ".dcm": None,  # takes Hounsfield units, and a patient
-    ".nii.gz": _as_nifti,
-}
+    content = AS[suffix](values, label)
+    beside = {sidecar_of(path): as_sidecar(label, content)} if suffix == ".npy" else {}
+    write_files({path: content, **beside})

@@ -2,11 +2,15 @@
 
 import json
 import math
+import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ctrecon.disk.reading import MOST_TEXT
+
+CHECKSUM = "crc32"  # in a label that lies beside its file: of the bytes of that
 
 
 @dataclass(frozen=True)
@@ -18,12 +22,14 @@ class Label:
         pixel_m: Width of a pixel in metres; None: it does not say.
         low: The value that is black in a picture that shows a range of values.
         high: The value that is white.
+        note: What to say where a label beside the array is that of another one, and not believed.
     """
 
     unit: str | None = None
     pixel_m: float | None = None
     low: float | None = None
     high: float | None = None
+    note: str | None = None
 
     def text(self) -> str:
         """As JSON, for formats that keep a text."""
@@ -62,9 +68,42 @@ def sidecar_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
+def as_sidecar(label: Label, content: bytes) -> bytes:
+    """What goes beside a file of that content: the label, and a checksum that tells which file it is the label of."""
+    return json.dumps(json.loads(label.text()) | {CHECKSUM: zlib.crc32(content)}).encode()
+
+
 def sidecar(path: Path) -> Label:
-    """The label beside a file."""
+    """The label beside a file. Of one with a checksum that the file has not, only a note: the file was replaced and its label left."""
+    said = _beside(path)
+    checksum = said.get(CHECKSUM)
+    if checksum is not None and checksum != _checksum(path, path.stat().st_mtime_ns, path.stat().st_size):
+        return Label(note=f"{sidecar_of(path)} is about another version of the file and was not believed")
+    return label_of(said)
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether something lies where the label of a file goes and is none, so that it would be lost."""
+    beside = sidecar_of(path)
+    return beside.exists() and not (beside.is_file() and (beside.stat().st_size == 0 or "unit" in _beside(path)))
+
+
+def _beside(path: Path) -> dict[str, Any]:
     beside = sidecar_of(path)
     if not beside.is_file() or beside.stat().st_size > MOST_TEXT:
-        return SILENT
-    return label_of(beside.read_text(errors="replace"))
+        return {}
+    try:
+        said = json.loads(beside.read_text(errors="replace"))
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+@lru_cache
+def _checksum(path: Path, changed_ns: int, size: int) -> int:
+    """That of a file's bytes; read once for each version of the file, however many images of a stack are asked for."""
+    total = 0
+    with path.open("rb") as file:
+        while part := file.read(2**20):
+            total = zlib.crc32(part, total)
+    return total

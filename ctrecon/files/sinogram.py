@@ -13,7 +13,8 @@ import tifffile
 import torch
 from jaxtyping import Float
 
-from ctrecon.disk.atomic import check_free, suffix_of, writable, write_files
+from ctrecon.disk.atomic import check_free, writable, write_files
+from ctrecon.disk.format import SINOGRAM, suffix_of
 from ctrecon.disk.hdf5 import as_hdf5, attribute, check_ours, open_hdf5
 from ctrecon.disk.reading import MOST_TEXT, as_numbers, reading
 from ctrecon.errors import InputError
@@ -127,7 +128,7 @@ def check_output(path: str, *inputs: str | Path | None, overwrite: bool = False)
             replaced.
         OSError: Nothing can be written there.
     """
-    where = writable(path, tuple(_AS), *inputs)
+    where = writable(path, SINOGRAM, *inputs)
     check_ours(where, "sinogram")
     beside = where.with_suffix(".yaml")
     if beside.exists() and not (beside.is_file() and GEOMETRY.search(_text(beside) or "_target_:")):

@@ -4,7 +4,7 @@ from enum import Enum
 from typing import Any
 
 from ctrecon.errors import InputError
-from ctrecon.physics.attenuation import MU_MAX, MU_WATER, from_hu, to_hu
+from ctrecon.physics.attenuation import MU_MAX, from_hu, to_hu
 
 
 class Unit(Enum):
@@ -26,18 +26,15 @@ class Unit(Enum):
             return from_hu(x)
         if self is Unit.ATTENUATION:
             return x / MU_MAX
-        return self._known(x)
+        if self is Unit.UNKNOWN:
+            raise InputError("values of an unknown unit: expected attenuation or Hounsfield units: say which with unit=")
+        return x
 
     def to_hu(self, x: Any) -> Any:
         """Values of this unit (array or tensor) as Hounsfield units. Raises InputError where the unit is not known."""
         if self is Unit.HU:
             return x
-        return (x / MU_WATER - 1) * 1000 if self is Unit.ATTENUATION else to_hu(self._known(x))
-
-    def _known(self, x: Any) -> Any:
-        if self is Unit.UNKNOWN:
-            raise InputError("values of an unknown unit: expected attenuation or Hounsfield units: say which with unit=")
-        return x
+        return to_hu(self.to_relative(x))
 
 
 UNITS = tuple(unit.value for unit in Unit)

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from ctrecon.config.kind import Count, Positive
 from ctrecon.errors import InputError
 from ctrecon.machine.device import PRECISION
 
@@ -44,16 +45,16 @@ class Fit:
         InputError: A value is out of range.
     """
 
-    steps: int = 1000
-    batch: int = 1
-    passes: int = 1
-    lr: float = 3e-3
+    steps: Count = 1000
+    batch: Count = 1
+    passes: Count = 1
+    lr: Positive = 3e-3
     schedule: str = "one_cycle"
-    clip: float | None = None
+    clip: Positive | None = None
     average: float = 0.0
-    patience: int | None = None
+    patience: Count | None = None
     precision: str = "float32"
-    validate_every: int = 100
+    validate_every: Count = 100
     time_regularisation: float = 0.0
 
     def __post_init__(self) -> None:

@@ -85,6 +85,10 @@ def _check_angles(angles_deg: Sequence[int | float], scan_views: int | None, ste
 
 def _scanned(picked: Any, scan_views: int | None, angles_deg: Sequence[int | float] | None) -> int:
     """How many views the scanner took."""
+    if isinstance(picked, str) and ":" not in picked:
+        raise InputError(
+            f"geometry.views={_shown(picked)}: expected a number of views, a list of view numbers, a slice such as 0:181, or null"
+        )
     name, number = "scan_views", scan_views
     if angles_deg is not None:
         name, number = "angles_deg", len(angles_deg)

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ctrecon.disk.atomic import check_free, suffix_of, writable, write_bytes
+from ctrecon.disk.atomic import check_free, writable, write_bytes
+from ctrecon.disk.format import DRAWING, suffix_of
 from ctrecon.physics.beam import across
 from ctrecon.physics.geometry import Geometry
 
@@ -55,7 +56,7 @@ def as_text(geometry: Geometry) -> str:
 
 def write_picture(geometry: Geometry, path: str, overwrite: bool) -> None:
     """The picture in a file, in the format of its suffix. Raises InputError or OSError where none can be written there."""
-    where, content = writable(path, (".png", ".pdf", ".svg")), io.BytesIO()
+    where, content = writable(path, DRAWING), io.BytesIO()
     check_free(path, overwrite, where)
     draw(geometry).savefig(content, format=suffix_of(where)[1:], dpi=150)
     write_bytes(where, content.getbuffer())

@@ -35,7 +35,10 @@ def load(path: Path, model: nn.Module) -> None:
     shapes, expected = ({name: tuple(t.shape) for name, t in part.items()} for part in (values, parameters))
     if shapes != expected:
         odd = min(name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name))
-        raise InputError(f"{path}: {odd} has shape {shapes.get(odd)}, the model {expected.get(odd)}: another config?")
+        there, here = (f"shape {part[odd]}" if odd in part else "none" for part in (shapes, expected))
+        raise InputError(
+            f"{path}: weights of another model ({odd}: {there} there, {here} here): leave out the words that change the model"
+        )
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(values[name])

@@ -25,8 +25,8 @@ GIVEN = ["null"]  # not of an option that has to be given
 AT_LEAST_0 = ["-1"]
 OPTIONS = {  # what is wrong for each option, written down here again: the annotations are what is tested
     "certify": {"run": WORD + GIVEN, "image": WHOLE + GIVEN, "out": WORD, "device": WORD + GIVEN},
-    "compare": {"runs": WORDS + GIVEN, "out": WORD + GIVEN},
-    "demo": {"out": WORD + GIVEN, "steps": WHOLE + GIVEN, "device": WORD + GIVEN},
+    "compare": {"runs": [*WORDS, *GIVEN, "[]"], "out": WORD + GIVEN},
+    "demo": {"out": WORD + GIVEN, "steps": [*WHOLE, *GIVEN, "0"], "device": WORD + GIVEN},
     "evaluate": {
         "run": WORD + GIVEN,
         "turns": LISTED + GIVEN,
@@ -38,7 +38,7 @@ OPTIONS = {  # what is wrong for each option, written down here again: the annot
     },
     "reconstruct": {
         "sinogram": WORD + GIVEN,
-        "out": WORD + GIVEN,
+        "out": [*WORD, *GIVEN, "x", "x.jpg", "x.mat"],
         "run": WORD,
         "dataset": WORD + GIVEN,
         "index": WHOLE,
@@ -58,10 +58,10 @@ OPTIONS = {  # what is wrong for each option, written down here again: the annot
         "seeds": [*LISTED, "[2.5]", "[-1]"],
         "rates": LISTED,
     },
-    "show": {"run": WORD, "out": WORD, "overwrite": FLAG + GIVEN},
+    "show": {"run": WORD, "out": [*WORD, "x", "x.gif"], "overwrite": FLAG + GIVEN},
     "simulate": {
         "image": WORD + GIVEN,
-        "out": WORD + GIVEN,
+        "out": [*WORD, *GIVEN, "x", "x.csv", "x.png"],
         "index": WHOLE,
         "unit": [*WORD, "metres", "hu"],
         "overwrite": FLAG + GIVEN,
@@ -69,7 +69,7 @@ OPTIONS = {  # what is wrong for each option, written down here again: the annot
     },
     "status": {"runs": WORDS + GIVEN},
     "train": {
-        "name": WORD,
+        "name": [*WORD, "..", "/x", "../x", "a/../x", "a/.."],
         "seed": WHOLE + GIVEN + AT_LEAST_0,
         "run_dir": WORD,
         "device": WORD + GIVEN,
@@ -81,7 +81,9 @@ OPTIONS = {  # what is wrong for each option, written down here again: the annot
         "swept": [*WORDS, *GIVEN, "a"],
     },
 }
-OTHERS = {verb: [f"{key}=x" for key, value in defaults(verb).items() if value == "???"] for verb in VERBS}  # what has to be given
+OTHERS = {  # what has to be given
+    verb: ["out=x.npy" if key == "out" else f"{key}=x" for key, value in defaults(verb).items() if value == "???"] for verb in VERBS
+}
 
 
 def test_every_option_of_every_verb_is_in_the_table():

@@ -8,6 +8,7 @@ from conftest import experiment, write_dicom, write_slices
 
 from ctrecon.data.augment import Pose
 from ctrecon.data.ellipses import Ellipses
+from ctrecon.data.measured import Measured
 from ctrecon.data.split import no_leak
 from ctrecon.errors import InputError
 from ctrecon.files.array import as_image
@@ -197,6 +198,31 @@ def test_bad_measurements_are_refused(tmp_path, spoil, says):
         spoil(file)
     with pytest.raises(InputError, match=says):
         experiment("data=measured", f"data.file={path}", "geometry.bins=91", "geometry.views=24").pairs("test").pair(0)
+
+
+@pytest.mark.parametrize(("of_scan", "metres"), [(None, 1 / MU_MAX), ("log", 1 / MU_MAX), ("metres", 1.0)])
+@pytest.mark.parametrize("of_reference", [None, "attenuation", "relative", "HU"])
+def test_measured_scans_are_of_the_units_that_they_say(tmp_path, of_scan, metres, of_reference):
+    path = write_scans(tmp_path / "scans.h5", ["a"], ["test"])
+    with h5py.File(path, "a") as file:
+        for name, unit in (("sinogram", of_scan), ("reference", of_reference)):
+            file[name].attrs.update({} if unit is None else {"unit": unit})
+        y, x = torch.from_numpy(file["sinogram"][0]) * metres, torch.from_numpy(file["reference"][0])
+    expected = {"HU": (x / 1000 + 1) * 20 / MU_MAX, "relative": x}.get(of_reference, x / MU_MAX)
+    measured = Measured(str(path))
+    torch.testing.assert_close(measured.image(0)[0, 0], expected)
+    torch.testing.assert_close(measured.measured(0, experiment("geometry.bins=91", "geometry.views=24").geometry)[0, 0], y)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"), [("sinogram", "counts"), ("sinogram", "unknown"), ("reference", "log"), ("reference", "unknown")]
+)
+def test_measured_scans_of_an_unknown_unit_are_refused(tmp_path, name, unit):
+    path = write_scans(tmp_path / "scans.h5", ["a"], ["test"])
+    with h5py.File(path, "a") as file:
+        file[name].attrs["unit"] = unit
+    with pytest.raises(InputError, match=f"{name}: its attribute unit is '{unit}'; expected"):
+        Measured(str(path))
 
 
 def test_leaks_are_found():

@@ -114,6 +114,37 @@ def test_an_ellipse_has_its_area_centre_and_axes():
         np.testing.assert_allclose(moments, expected, atol=0.02 * max(a, b) ** 2)
 
 
+def test_a_phantom_is_drawn_from_the_distribution_that_it_says(monkeypatch):
+    """Of 400 phantoms: organs lie uniformly on the disc of three quarters of the body's smaller half axis, and no range is exceeded or
+    left empty at an end."""
+    painted, paint = [], Ellipses._paint
+    monkeypatch.setattr(Ellipses, "_paint", lambda self, x, axis, *drawn: painted[-1].append(drawn) or paint(self, x, axis, *drawn))
+    phantom = Ellipses(size=8)
+    for row in range(400):
+        painted.append([])
+        phantom.image(row)
+
+    def spans(values, low, high):
+        values, slack = np.asarray(values), 0.03 * (high - low)
+        return (
+            low <= values.min() < low + slack
+            and high - slack < values.max() <= high
+            and abs(values.mean() - (low + high) / 2) < 2 * slack
+        )
+
+    bodies, organs = [one[0] for one in painted], [(one[0][1], organ) for one in painted for organ in one[1:]]
+    assert all(not centre.any() for centre, *_ in bodies) and spans([axes for _, axes, *_ in bodies], 0.55, 0.85)
+    assert spans([tilt for _, _, tilt, _ in bodies], 0, np.pi) and spans([value for *_, value in bodies], 0.2, 0.28)
+    assert {len(one) - 1 for one in painted} == set(range(5, 16))
+    places = np.array([centre / body.min() for body, (centre, *_) in organs])
+    assert spans((places**2).sum(1), 0, 0.75**2) and spans(np.arctan2(*places.T), -np.pi, np.pi)
+    axes = np.array([axes for _, (_, axes, *_) in organs])
+    assert 0.03 * 0.4 < axes.min() < 0.015 and 0.28 < axes.max() < 0.3 and axes.mean() == pytest.approx(0.165 * 0.7, rel=0.03)
+    assert spans([tilt for _, (_, _, tilt, _) in organs], 0, np.pi)
+    values = np.array([value for _, (*_, value) in organs])
+    assert abs(values.mean()) < 0.006 and values.std() == pytest.approx(0.1, rel=0.05)
+
+
 def test_phantoms_are_bodies_of_about_water_of_full_size():
     phantom = Ellipses(size=64)
     for row in range(20):

@@ -172,6 +172,17 @@ def test_damaged_tables_are_refused(comparison, tmp_path, name):
         scores.read(tmp_path)
 
 
+@pytest.mark.parametrize("name", [scores.SCORES, scores.RUNS])
+def test_tables_that_lost_a_run_are_refused(comparison, tmp_path, name):
+    """The third seed of a contestant is in one of the two tables only."""
+    scores.write(comparison, tmp_path)
+    head, *rows = (tmp_path / name).read_text().splitlines(keepends=True)
+    lost = [*rows[0].split(",")[:2], "2"]
+    (tmp_path / name).write_text("".join([head, *(row for row in rows if row.split(",")[:3] != lost)]))
+    with pytest.raises(InputError, match="list different images"):
+        scores.read(tmp_path)
+
+
 def test_names_lose_what_a_sweep_added():
     assert [short(n) for n in ("s-c4-train_size20-lr0.003", "c4-train_sizeall-lr1e-05", "d4", "study-p4-lr3e-4")] == [
         "s-c4",

@@ -163,6 +163,7 @@ def test_like_names_stay_long(tmp_path):
     ("other", "says"),
     [
         ({"size": 6}, "learned from 6 images"),
+        ({"size": 4}, "learned from 4 images"),
         ({"images": (0, 2)}, "different test images"),
         ({"test": {**TEST, "images": 3}}, "another test set"),
     ],

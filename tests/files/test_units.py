@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import zlib
 
 import h5py
 import nibabel
@@ -15,7 +16,7 @@ from PIL import Image
 
 from ctrecon.errors import InputError
 from ctrecon.files.ct_image import read_source
-from ctrecon.files.image import read_image, write_image
+from ctrecon.files.image import check_output, read_image, write_image
 from ctrecon.files.unit import Unit
 from ctrecon.physics.attenuation import MU_MAX, MU_WATER
 
@@ -41,7 +42,8 @@ def test_what_is_written_is_read_back_without_a_word(suffix, unit, tmp_path):
 def test_each_format_says_the_unit_where_other_programs_look(unit, tmp_path):
     for suffix in (".npy", ".h5", ".tif", ".png", ".nii.gz"):
         write_image(tmp_path / f"x{suffix}", X, unit, PIXEL_M)
-    assert json.loads((tmp_path / "x.npy.json").read_text()) == {"unit": unit.value, "pixel_m": PIXEL_M}
+    said = json.loads((tmp_path / "x.npy.json").read_text())
+    assert said == {"unit": unit.value, "pixel_m": PIXEL_M, "crc32": zlib.crc32((tmp_path / "x.npy").read_bytes())}
     with h5py.File(tmp_path / "x.h5") as file:
         assert dict(file["image"].attrs) == {"unit": unit.value, "pixel_m": PIXEL_M}
     with tifffile.TiffFile(tmp_path / "x.tif") as file:
@@ -132,6 +134,9 @@ def test_patients_come_from_ct_slices_only(tmp_path, tags):
     path = write_dicom(tmp_path / "mr.dcm", np.full((8, 8), 1), **tags)
     with pytest.raises(InputError, match=r"^like=.*expected a CT slice"):
         read_source(str(path))
+    path.write_text("notes of a year")
+    with pytest.raises(InputError, match=r"mr\.dcm: is not in DICOM format; expected a file with a CT slice$"):
+        read_source(str(path))
 
 
 @pytest.mark.skipif(VERIFY is None, reason="dciodvfy (Debian's dicom3tools) is not installed")
@@ -179,6 +184,51 @@ def test_a_strange_label_says_nothing(tmp_path, text):
     for suffix in (".npy", ".tif"):
         back = read_image(str(tmp_path / f"x{suffix}"), None, None)
         assert back.side_m is None and back.assumed and np.array_equal(back.x[0, 0].numpy(), X)
+
+
+def test_a_label_beside_another_version_of_the_array_is_not_believed(tmp_path):
+    """A label is of the bytes that it was written with: not of what another program put in their place, nor of a file that is back."""
+    path = tmp_path / "x.npy"
+    write_image(path, VALUES[Unit.HU], Unit.HU, PIXEL_M)
+    kept = path.read_bytes()
+    assert np.abs(read_image(str(path), None, None).x[0, 0].numpy() - X).max() < 1e-6
+    np.save(path, X.astype(np.float64))
+    note = f"{path}.json is about another version of the file and was not believed"
+    back = read_image(str(path), None, None)
+    assert np.array_equal(back.x[0, 0].numpy(), X) and back.side_m is None
+    assert back.assumed == f"assumed: the values of {path} are attenuation / mu_max ({note}); unit=HU or attenuation says otherwise"
+    assert read_image(str(path), None, "relative").assumed == note
+    np.save(path, VALUES[Unit.HU].astype(np.int16))
+    with pytest.raises(InputError, match="not believed"):
+        read_image(str(path), None, None)
+    path.write_bytes(kept)
+    assert read_image(str(path), None, None).assumed is None
+
+
+def test_a_label_by_hand_is_believed(tmp_path):
+    np.save(tmp_path / "x.npy", VALUES[Unit.ATTENUATION])
+    (tmp_path / "x.npy.json").write_text('{"unit": "attenuation", "pixel_m": 0.002}')
+    back = read_image(str(tmp_path / "x.npy"), None, None)
+    assert np.abs(back.x[0, 0].numpy() - X).max() < 1e-6 and back.side_m == pytest.approx(0.032) and back.assumed is None
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".tif"])
+def test_a_label_that_was_left_behind_is_in_nobodys_way(tmp_path, suffix):
+    path = tmp_path / f"x{suffix}"
+    write_image(tmp_path / "x.npy", X, Unit.RELATIVE, PIXEL_M)
+    (tmp_path / "x.npy").rename(tmp_path / "y.npy")
+    (tmp_path / "x.npy.json").rename(f"{path}.json")
+    assert check_output(str(path)) == path
+    write_image(path, X, Unit.RELATIVE, 2 * PIXEL_M)
+    assert read_image(str(path), None, None).side_m == pytest.approx(0.2)
+
+
+def test_what_is_no_label_is_not_lost(tmp_path):
+    (tmp_path / "x.npy.json").write_text('{"author": "somebody"}')
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match=r"its unit goes to .*x\.npy\.json, where something else is"):
+            check_output(str(tmp_path / "x.npy"), overwrite=overwrite)
+    assert check_output(str(tmp_path / "x.tif")) == tmp_path / "x.tif"
 
 
 def test_slices_say_their_size_and_may_say_relative(tmp_path):

@@ -1,5 +1,6 @@
 """A classical model's one number: the search says how far it is, and stops in the middle of a trial."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from conftest import inside
 
 from ctrecon.fitting.validate import batched
 from ctrecon.machine.interrupt import STOPPED
-from ctrecon.runs.run import HISTORY, Run
+from ctrecon.models.least_squares import Tikhonov
+from ctrecon.runs.run import HISTORY, STATUS, Run
 
 WORDS = ["train", "model=tv", "geometry=tiny", "data.size=32"]
 
@@ -38,6 +40,29 @@ def test_status_of_a_search_counts_its_trials(tmp_path, capsys):
     assert f"at most {14} trials" in capsys.readouterr().out and 3 < trials <= 14
     inside("status", cwd=tmp_path)
     assert f"| {trials}/{trials} " in capsys.readouterr().out
+
+
+def test_a_stopped_search_leaves_in_its_folder_that_it_is_stopped_and_the_best_so_far(tmp_path, monkeypatch, capsys):
+    """The signal comes in the fourth trial, when a later reader of the folder, who sees no process, has to know from the file alone."""
+    forward, calls = Tikhonov.forward, iter(range(100))
+
+    def and_signal(model, y):
+        if next(calls) == 3:  # one a trial: both validation images go through at once
+            os.kill(os.getpid(), signal.SIGTERM)
+        return forward(model, y)
+
+    words = ["train", "model=tikhonov", *WORDS[2:], "data.val_size=2", "run_dir=a"]
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(Tikhonov, "forward", and_signal)
+        inside(*words, cwd=tmp_path)
+    run = Run(tmp_path / "a")
+    scores = [float(row["psnr"]) for row in run.read_rows(HISTORY)]
+    assert ended.value.code == STOPPED and len(scores) == 3 and max(scores) > scores[-1]
+    kept = run.read_json(STATUS)
+    assert (kept["state"], kept["step"], kept["steps"], kept["best"]) == ("stopped", 3, 14, max(scores))
+    assert "stopped in trial 4" in capsys.readouterr().out
+    inside(*words, cwd=tmp_path)
+    assert run.done() and [float(row["psnr"]) for row in run.read_rows(HISTORY)][:3] == scores
 
 
 @pytest.mark.parametrize(("count", "size", "groups"), [(5, 2, [(0, 1), (2, 3), (4,)]), (2, 4, [(0, 1)]), (0, 3, [])])

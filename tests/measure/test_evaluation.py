@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from conftest import inside
+from conftest import experiment, inside
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from ctrecon.config.experiment import model_of
@@ -105,6 +105,26 @@ def test_seconds_are_those_of_an_image_and_of_a_step(evaluated, tmp_path, monkey
         (tmp_path / HISTORY).write_text(damaged)
         with pytest.raises(InputError, match="damaged"):
             seconds_per_step(run)
+
+
+def test_a_scan_that_filtered_back_projection_refuses_is_measured_without_its_pictures(tmp_path):
+    """A fan on two arcs: the pictures have no FBP beside them, and nothing else is missing."""
+    arcs = [*range(0, 30, 2), *range(120, 150, 2)]
+    e = experiment(
+        "geometry=fan_short",
+        "geometry.pixels=16",
+        "geometry.bins=24",
+        "geometry.views=null",
+        "geometry.step_deg=null",
+        f"geometry.angles_deg={arcs}",
+        "model=cgls",
+    )
+    with pytest.raises(InputError, match="2 separate arcs"):
+        FilteredBackProjection(e.geometry, "hann")
+    evaluation.evaluate(e.model(), e.pairs("test"), [0], Results(tmp_path), {}, torch.device("cpu"))
+    with h5py.File(tmp_path / EXAMPLES) as file:
+        assert sorted(file) == ["image", "reconstruction", "truth", "turn"] and len(file["truth"]) == 2
+    assert {"psnr", "ssim", "rmse_hu"} <= set(Results(tmp_path).summary()["metrics"]["0"])
 
 
 def test_a_mean_over_turns_is_measured_as_such(evaluated, tmp_path):

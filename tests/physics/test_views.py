@@ -125,7 +125,15 @@ def test_geometry_files_say_views(tmp_path, views, numbers):
     [
         *("fov_m=1e-300", "fov_m=0.0", "fov_m=-1.0", "fov_m=1e300", "fov_m=inf", "fov_m=nan", "fov_m=true"),
         *("source_m=nan", "source_m=inf", "source_m=-0.5", "detector_m=inf", "detector_m=nan", "detector_m=true"),
-        *("views=1000000000", "views=true", "views=[true,false]", "views=1.5", "views=[0,1.5]", "scan_views=1000000000"),
+        *(
+            "views=1000000000",
+            "views=none",
+            "views=true",
+            "views=[true,false]",
+            "views=1.5",
+            "views=[0,1.5]",
+            "scan_views=1000000000",
+        ),
         *("pixels=1000000", "pixels=3", "pixels=true", "bins=1000000000", "bins=1", "bins=true", "bin_m=0.0", "bin_m=1e-10"),
         *("start_deg=nan", "start_deg=1e300", "step_deg=0.0", "step_deg=-1.0", "step_deg=inf", "angles_deg=[0,nan]"),
         *("angles_deg=[true]", "angles_deg=[1e300]", "angles_deg=[]", "offset_m=inf", "offset_m=1e300"),
