@@ -1,0 +1,30 @@
+"""Images as features: one scalar channel, with convolutions that lead to a family's features."""
+
+from ctrecon.conv.convolution import Convolution
+from ctrecon.conv.family import ConvFamily, Side
+from ctrecon.shapes import Features
+
+
+class Images(ConvFamily):
+    """What a gradient field needs to flow images themselves: K goes from images to features, K^T back, and no lift stands before them.
+
+    The gradient K^T s(K x + b) is an image, turned by every turn that the features carry. K has no direction that images do not see.
+
+    Args:
+        family: The features that K leads to.
+    """
+
+    width = 1
+
+    def __init__(self, family: ConvFamily) -> None:
+        self.family, self.kernel, self.domain, self.rotations = family, family.kernel, family.domain, family.rotations
+
+    @property
+    def activation(self):
+        return self.family.activation
+
+    def layer(self, inputs: Side, outputs: Side) -> Convolution:
+        return self.family.lift(1)
+
+    def turn(self, z: Features) -> Features:
+        return z.rot90(1, (2, 3))
