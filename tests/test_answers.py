@@ -68,7 +68,7 @@ WRONG = {  # words: what the line says
     "reconstruct sinogram=y.npy model=fbp geometry=sparse_50 out=x.jpg": "out=x.jpg: expected a name ending in one of .npy",
     "reconstruct sinogram=y.npy model=fbp geometry=sparse_50 out=y.npy": "out=y.npy: is the file that is read",
     "reconstruct sinogram=y.npy model=fbp geometry=sparse_50 out=there.npy": "there.npy: is there already; say overwrite=true",
-    "reconstruct sinogram=y.npy model=fbp geometry=sparse_50 out=y.npy/x.npy": "y.npy",
+    "reconstruct sinogram=y.npy model=fbp geometry=sparse_50 out=y.npy/x.npy": "y.npy is a file; expected a folder",
     "reconstruct sinogram=old model=fbp geometry=sparse_50 out=x.npy": "old: is a folder; expected a file",
     "compare runs=[]": "runs=[]: expected the path of a folder, or several",
     "reproduce figure=sizes sizes=0": "sizes=[0]: expected different numbers of images",

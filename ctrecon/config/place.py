@@ -80,7 +80,7 @@ Folders = Annotated[str | list[str], There("folder", "; expected runs/NAME or ru
 RunFolder = Annotated[str, OneRun("folder")]
 ImageOut, SinogramOut, DrawingOut = (Annotated[str, New(suffixes)] for suffixes in (IMAGE, SINOGRAM, DRAWING))
 RunName = Annotated[
-    str, Form(r"(?!/)(?!(.*/)?\.\.(/|$)).+", "a name without .. in it, which does not begin with /; run_dir=DIR takes any folder")
+    str, Form(r"(?!/)(?!(.*/)?\.\.(/|$)).+", "a name without .. in it and without / before it (run_dir=DIR takes any folder)")
 ]
 
 

@@ -81,7 +81,8 @@ def writable(path: str, suffixes: tuple[str, ...], *inputs: str | Path | None) -
         inputs: What is read for it, and must stay.
 
     Raises:
-        InputError: The suffix is none of those, or what is there is a folder, an input, or a file of another format, which would be lost.
+        InputError: The suffix is none of those, what is there is a folder, an input, or a file of another format, which would be lost, or a file is
+            where its folder should be.
         OSError: The folder cannot be made or written to.
     """
     where = Path(path)
@@ -96,6 +97,9 @@ def writable(path: str, suffixes: tuple[str, ...], *inputs: str | Path | None) -
             raise InputError(f"out={path}: is the file that is read; expected another name, so that it is not lost")
         if not there.is_file() or (there.stat().st_size and not is_of(there, suffix)):
             raise InputError(f"out={path}: a file is there that is no {suffix} file; remove it or choose another name")
+    for above in where.parents:
+        if above.is_file():
+            raise InputError(f"out={path}: {above} is a file; expected a folder there")
     where.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix=".writing-", dir=where.parent):
         pass

@@ -29,6 +29,8 @@ def open_hdf5(path: str | Path) -> h5py.File:
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file; expected an HDF5 file")
     with reading(path, KIND):
+        if not h5py.is_hdf5(path):
+            raise InputError(f"{path}: is not in HDF5 format; expected an HDF5 file")
         return h5py.File(path, "r")
 
 

@@ -111,11 +111,23 @@ def test_unwritable_outputs_are_refused(tmp_path):
     with pytest.raises(InputError, match="folder"):
         writable(str(tmp_path / "folder.npy"), (".npy",))
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="file"):
-        writable(str(tmp_path / "file" / "x.npy"), (".npy",))
+    for name in ("x.npy", "deep/x.npy"):
+        with pytest.raises(InputError, match="file is a file; expected a folder there"):
+            writable(str(tmp_path / "file" / name), (".npy",))
 
 
 def test_pickled_arrays_are_never_loaded(tmp_path):
     np.save(tmp_path / "y.npy", np.array([[{}]], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match="cannot be read"):
         sinogram.read_sinogram(str(tmp_path / "y.npy"), "sinogram", None, "metres", GEOMETRY)
+
+
+@pytest.mark.parametrize("content", [b"", b"notes of a year", b"\x93NUMPY"])
+def test_a_file_that_only_has_the_name_of_hdf5_is_said_to_be_something_else(tmp_path, content):
+    (tmp_path / "s.h5").write_bytes(content)
+    for read in (
+        lambda path: image.read_image(path, None, None),
+        lambda path: sinogram.read_sinogram(path, "sinogram", None, None, GEOMETRY),
+    ):
+        with pytest.raises(InputError, match=r"s\.h5: is not in HDF5 format; expected an HDF5 file$"):
+            read(str(tmp_path / "s.h5"))

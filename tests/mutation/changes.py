@@ -170,5 +170,8 @@ def counts(change: Change, source: str) -> bool:
             changed = change.applied_to(source)
             compile(changed, change.path, "exec")
             return ast.dump(ast.parse(changed)) != ast.dump(ast.parse(source))
-        except SyntaxError:
+        except (
+            SyntaxError,
+            AttributeError,
+        ):  # the latter where cosmic-ray meets a dotted name among exceptions, such as except (A, b.C)
             return False
