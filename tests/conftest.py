@@ -48,13 +48,15 @@ LONG = (
     "test_reproduce",
     "test_sweep",
 )
+EQUILIBRIUM = ["cell=averaged", "block=nonexpansive", "field=gradient_flow", "block.time=10", "activation=tanh", "model.iterations=20"]
 SMALL = ["conv.channels=16", "data.train_size=3", "data.val_size=2", "data.test_size=2"]
 
 
 def experiment(*words: str) -> Experiment:
     """An experiment of a few seconds; words come last and win."""
-    classical = any(word.startswith("model=") for word in words)
-    few = ["model.iterations=20"] if "model=tv" in words else [] if classical else ["model.iterations=2"]
+    other = any(word.startswith("model=") for word in words)
+    few = ["model.iterations=20"] if "model=tv" in words else [] if other else ["model.iterations=2"]
+    few = EQUILIBRIUM if "model=equilibrium" in words else few
     config, small = _default()
     chosen = Words([*few, *words])
     chosen.parsed = small.parsed + chosen.parsed

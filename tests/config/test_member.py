@@ -83,7 +83,7 @@ def test_a_file_of_something_else_is_named(text, says, tmp_path):
 
 
 def test_an_experiment_is_chosen_by_name(tmp_path):
-    with pytest.raises(InputError, match="expected one of paper, primal_dual, smoke"):
+    with pytest.raises(InputError, match="expected one of equilibrium, paper, primal_dual, smoke"):
         compose([f"experiment={written(tmp_path / 'mine.yaml')}"])
 
 
