@@ -19,10 +19,14 @@ from ctrecon.config.compose import compose, identity
 from ctrecon.config.conf import CONF
 from ctrecon.config.experiment import Experiment
 from ctrecon.config.plan import plan_of
+from ctrecon.config.words import Words
 from ctrecon.errors import InputError
 from ctrecon.evidence import scores
 from ctrecon.report.figures import CHARTS
-from ctrecon.study.study import Study
+from ctrecon.runs.results import Results
+from ctrecon.runs.run import Run
+from ctrecon.study.study import Study, measured
+from ctrecon.study.study import _folder as folder_word
 
 FIGURES, PROFILES = (sorted(path.stem for path in (CONF / kind).glob("*.yaml")) for kind in ("figure", "profile"))
 SMALL = ["geometry=tiny", "geometry.pixels=16", "geometry.views=8", "conv.channels=12", "model.iterations=1", "model.memory=1"]
@@ -210,3 +214,18 @@ def test_contestants_are_told_apart_by_their_words():
     known = yaml.safe_load((CONF / "contestants.yaml").read_text())
     assert len({tuple(words) for words in known["trained"].values()}) == len(known["trained"])
     assert set(known["averaged"].values()) <= set(known["trained"])
+
+
+def test_a_folder_counts_as_measured_at_the_very_turns_that_are_asked_for(tmp_path):
+    results = Results(tmp_path)
+    assert not measured(results, [0, 90])
+    rows = [{"image": 0, "patient": "P", "turn": turn, "psnr": 30.0, "ssim": 0.5} for turn in (0, 90)]
+    results.write(rows, {"test": {"turns": [0, 90]}}, {"truth": np.zeros((1, 2, 2))})
+    assert measured(results, [0, 90])
+    assert not any(measured(results, turns) for turns in ([0], [90], [90, 0], [0, 90, 180], [0, 180], []))
+
+
+@pytest.mark.parametrize("name", ["runs/a", "with space", "it's", "back\\slash", "both\\'s", "end\\", "a,b=[c]"])
+def test_the_words_of_a_planned_run_say_its_folder_whatever_it_is_called(name):
+    (word,) = Words([folder_word(Run(name))]).parsed
+    assert (word.key, word.values, word.several) == ("run_dir", (name,), ())

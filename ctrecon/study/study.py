@@ -7,6 +7,7 @@
 What is done is read from run folders, so that a study goes on wherever it was stopped, and figures share their runs.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -148,5 +149,6 @@ def measured(results: Results, turns: list[int | float]) -> bool:
 
 
 def _folder(run: Run) -> str:
-    escaped = str(run.path).replace("\\", "\\\\").replace("'", "\\'")
+    # In Hydra's quotes a backslash stands for itself, except before a quote.
+    escaped = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + (r"\'" if found[2] else ""), str(run.path))
     return f"run_dir='{escaped}'"

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ctrecon.disk import cache
+from ctrecon.errors import InputError
 from ctrecon.physics.factors import _matrix, factors
 from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
@@ -69,6 +70,14 @@ def test_size_is_bounded_and_the_least_used_goes(kept_in, monkeypatch):
     assert made == [0, 1, 2, 3]  # 0 is still there
     entry(9, size=100_000)  # larger than all that is allowed: given, not kept
     assert len(files(folder)) == 3
+
+
+def test_a_bound_that_is_no_number_is_said(monkeypatch):
+    monkeypatch.setenv("CTRECON_CACHE_GIB", "0.5")
+    assert cache.limit() == 2**29
+    monkeypatch.setenv("CTRECON_CACHE_GIB", "half")
+    with pytest.raises(InputError, match="CTRECON_CACHE_GIB=half: expected a number of GiB"):
+        cache.limit()
 
 
 def test_where_nothing_can_be_written_nothing_is_kept(kept_in, monkeypatch, tmp_path):

@@ -12,11 +12,13 @@ from conftest import write_slices
 from skimage.io import imread, imsave
 
 from ctrecon.disk.atomic import replacing, writable
+from ctrecon.disk.format import DRAWING
 from ctrecon.errors import InputError
 from ctrecon.files import image, sinogram
 from ctrecon.files.unit import Unit
 from ctrecon.physics.attenuation import to_hu
 from ctrecon.physics.parallel import Parallel
+from ctrecon.report.scan import write_picture
 
 GEOMETRY = Parallel(pixels=16, fov_m=0.2, views=6, bins=23)
 GEOMETRY_TEXT = "_target_: ctrecon.physics.parallel.Parallel\n"
@@ -102,6 +104,40 @@ def test_what_fails_leaves_nothing_and_loses_nothing(tmp_path):
         temporary.write_text("half")
         raise RuntimeError
     assert target.read_text() == "precious" and [p.name for p in tmp_path.iterdir()] == ["x.npy"]
+
+
+def test_a_file_to_write_may_lie_in_folders_that_are_not_there_yet(tmp_path):
+    path = tmp_path / "a" / "b" / "x.npy"
+    assert writable(str(path), (".npy",)) == path
+    image.write_image(path, X, Unit.RELATIVE, 0.002)
+    usual = tmp_path / "usual"
+    usual.touch()
+    assert path.stat().st_mode == usual.stat().st_mode  # others may read it, and nobody run it
+
+
+@pytest.mark.parametrize("suffix", DRAWING)
+def test_a_drawing_is_known_by_how_it_begins(tmp_path, suffix):
+    path = tmp_path / f"scan{suffix}"
+    write_picture(GEOMETRY, str(path), overwrite=False)
+    write_picture(GEOMETRY, str(path), overwrite=True)
+    path.write_text("notes of a year")
+    with pytest.raises(InputError, match=f"no {suffix} file"):
+        write_picture(GEOMETRY, str(path), overwrite=True)
+
+
+def test_datasets_are_named_where_another_one_is_asked_for(tmp_path):
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["inside/first"], file["second"] = X, X
+    with pytest.raises(InputError, match=r"no dataset 'sinogram'; it has inside/first, second$"):
+        sinogram.read_sinogram(str(tmp_path / "s.h5"), "sinogram", None, None, GEOMETRY)
+
+
+def test_an_image_has_at_least_four_pixels_each_way(tmp_path):
+    for pixels in (4, 3):
+        np.save(tmp_path / f"{pixels}.npy", X[:pixels, :pixels])
+    assert image.read_image(str(tmp_path / "4.npy"), None, None).x.shape == (1, 1, 4, 4)
+    with pytest.raises(InputError, match="expected a square one"):
+        image.read_image(str(tmp_path / "3.npy"), None, None)
 
 
 def test_unwritable_outputs_are_refused(tmp_path):

@@ -175,7 +175,18 @@ def test_dicom_of_no_hounsfield_units_is_refused_with_the_cure(tmp_path, tags):
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '"x"', '{"unit": 3, "pixel_m": "wide"}', '{"pixel_m": -1}', '{"pixel_m": 1e999}', "[" * 10**5]
+    "text",
+    [
+        "{",
+        "[]",
+        '"x"',
+        '{"unit": 3, "pixel_m": "wide"}',
+        '{"pixel_m": -1}',
+        '{"pixel_m": [0.001]}',
+        '{"pixel_m": null}',
+        '{"pixel_m": 1e999}',
+        "[" * 10**5,
+    ],
 )
 def test_a_strange_label_says_nothing(tmp_path, text):
     np.save(tmp_path / "x.npy", X)

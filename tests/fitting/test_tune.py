@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from conftest import inside
@@ -51,6 +52,8 @@ def test_a_stopped_search_leaves_in_its_folder_that_it_is_stopped_and_the_best_s
             os.kill(os.getpid(), signal.SIGTERM)
         return forward(model, y)
 
+    clock = SimpleNamespace(perf_counter=iter(range(1000)).__next__)  # a second further each time that somebody looks
+    monkeypatch.setattr("ctrecon.fitting.tune.time", clock)
     words = ["train", "model=tikhonov", *WORDS[2:], "data.val_size=2", "run_dir=a"]
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
         patch.setattr(Tikhonov, "forward", and_signal)
@@ -60,9 +63,12 @@ def test_a_stopped_search_leaves_in_its_folder_that_it_is_stopped_and_the_best_s
     assert ended.value.code == STOPPED and len(scores) == 3 and max(scores) > scores[-1]
     kept = run.read_json(STATUS)
     assert (kept["state"], kept["step"], kept["steps"], kept["best"]) == ("stopped", 3, 14, max(scores))
-    assert "stopped in trial 4" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "stopped in trial 4" in said and "constant" not in said  # no image is, and nothing is said of them
+    assert [float(row["seconds"]) for row in run.read_rows(HISTORY)] == [1, 2, 3]
     inside(*words, cwd=tmp_path)
     assert run.done() and [float(row["psnr"]) for row in run.read_rows(HISTORY)][:3] == scores
+    assert float(run.read_rows(HISTORY)[3]["seconds"]) == 4  # those before the stop count, the pause does not
 
 
 @pytest.mark.parametrize(("count", "size", "groups"), [(5, 2, [(0, 1), (2, 3), (4,)]), (2, 4, [(0, 1)]), (0, 3, [])])

@@ -231,3 +231,13 @@ def test_rays_for_cuda_are_those_for_the_cpu(scan):
     np.testing.assert_allclose(solid[:, :3, :2], flat * [1, -1])
     assert (solid[:, :3, 2] == 0).all() and (solid[:, 3] == [0, 0, scan.pixel_m]).all()
     assert stack(scan, slices)[2]["GridSliceCount"] == slices
+
+
+def test_only_parallel_rays_take_a_stack_of_slices():
+    from ctrecon.physics.astra_form import stack
+
+    fan = Fan(pixels=16, fov_m=0.2, views=8, source_m=0.5, detector_m=0.5)
+    for geometry, most in ((PARALLEL, 2), (fan, 1)):
+        assert stack(geometry, most)[2]["GridSliceCount"] == most
+    with pytest.raises(ValueError, match="rays from a point take one slice, not 2"):
+        stack(fan, 2)
