@@ -48,7 +48,14 @@ LONG = (
     "test_reproduce",
     "test_sweep",
 )
-EQUILIBRIUM = ["cell=averaged", "block=nonexpansive", "field=gradient_flow", "block.time=10", "activation=tanh", "model.iterations=20"]
+EQUILIBRIUM = [
+    "cell=averaged",
+    "block=nonexpansive",
+    "field=gradient_flow",
+    "block.time=10",
+    "activation=tanh",
+    "model.iterations=20",
+]
 SMALL = ["conv.channels=16", "data.train_size=3", "data.val_size=2", "data.test_size=2"]
 
 

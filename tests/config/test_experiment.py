@@ -56,7 +56,6 @@ NEEDS = {  # what a member asks for when it is chosen alone
     ("block", "nonexpansive"): ["field=gradient_flow"],
     ("block", "reversible"): ["field=hamiltonian", "integrator=leapfrog"],
     ("cell", "averaged"): ["model.memory=0", "block=nonexpansive", "field=gradient_flow"],
-    ("model", "equilibrium"): ["cell=averaged", "block=nonexpansive", "field=gradient_flow"],
 }
 
 

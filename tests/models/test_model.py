@@ -169,7 +169,7 @@ def test_every_architecture_starts_as_what_it_is_without_its_parts(architecture,
         expected, before = expected - m.term.gradient(expected, y), expected
         if isinstance(m, Equilibrium) and (expected - before).norm() <= m.tolerance * expected.norm():
             break
-    assert (m(y) - expected).abs().max() < 1e-2 * expected.abs().max()
+    assert (m(y) - expected).abs().max() < 2e-2 * expected.abs().max()
 
 
 def test_every_family_starts_as_the_same_reconstruction(conv):

@@ -91,7 +91,9 @@ def test_networks_may_be_shared(architecture):
     counts = {
         (shared, iterations): sum(
             p.numel()
-            for p in experiment(f"model={architecture}", f"model.shared={shared}", f"model.iterations={iterations}").model().parameters()
+            for p in experiment(f"model={architecture}", f"model.shared={shared}", f"model.iterations={iterations}")
+            .model()
+            .parameters()
         )
         for shared in ("true", "false")
         for iterations in (1, 3)
