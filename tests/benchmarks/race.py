@@ -1,0 +1,238 @@
+"""Which architecture learns most from so much computing: every one, ordinary and equivariant, trained for the same CPU time.
+
+python tests/benchmarks/race.py slices.h5 --budgets 2 8 --out FOLDER
+
+Each training is a process with one thread, stopped by its own CPU time, over which its rate rises and falls (one cycle); measuring does not
+count. All learn from the same pairs of 50 views, one at a time, by Adam. The rate of each contestant and budget is the better one of --rates on
+validation images; the test images are seen once, by the chosen training, upright and turned by 90 degrees. Guests: deepinv's U-Net after the same
+filtered back-projections, which are computed for it beforehand (where deepinv is installed: `uv sync --extra bench`), and the published recipe of
+learned primal-dual (zero start, its own draw of weights, beta2 0.99, clipped gradients, cosine). Two trainings run side by side; killed and started
+again, the race goes on. Writes race.csv (a row a training), curves.csv (validation PSNR against CPU seconds), race.md and race.png.
+"""
+
+import argparse
+import csv
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import mse_loss
+
+from ctrecon.config.compose import compose
+from ctrecon.config.experiment import Experiment
+from ctrecon.data.augment import Pose
+from ctrecon.data.pairs import Pairs
+from ctrecon.disk.table import as_markdown
+from ctrecon.evidence.bootstrap import estimate
+from ctrecon.fitting.fit import SCHEDULES
+from ctrecon.measure.metrics import psnr, ssim
+from ctrecon.physics.fbp import FilteredBackProjection
+from ctrecon.physics.geometry import Geometry
+
+TURNS = (0, 90)
+ARCHITECTURES = {
+    "unrolled": [],
+    "unrolled_unet": ["network=unet", "model.iterations=4"],
+    "primal_dual": ["model=primal_dual"],
+    "learned_gradient": ["model=learned_gradient"],
+    "unet": ["model=post_processing", "network=unet"],
+    "flow": ["model=post_processing", "network=flow", "network.blocks=8"],
+    "equilibrium": ["experiment=equilibrium"],
+}
+FAMILIES = ("plain", "c4", "p4")
+CONTESTANTS = {f"{name}-{conv}": [*words, f"conv={conv}"] for name, words in ARCHITECTURES.items() for conv in FAMILIES}
+CONTESTANTS["published_primal_dual"] = ["experiment=primal_dual", "conv=plain"]
+GUEST = "deepinv_unet"
+CURVE = 8  # validations of a training, evenly over its budget
+
+
+def main() -> None:
+    """Train what is not trained, then set side by side."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path, help="HDF5 slices")
+    parser.add_argument("--out", type=Path, default=Path("runs/race"))
+    parser.add_argument("--pixels", type=int, default=128)
+    parser.add_argument("--train-size", type=int, default=100)
+    parser.add_argument("--val-size", type=int, default=20)
+    parser.add_argument("--test-size", default="null", help="test images; null: all")
+    parser.add_argument("--budgets", type=float, nargs="+", default=[2.0, 8.0, 30.0], help="CPU minutes")
+    parser.add_argument("--rates", type=float, nargs="+", default=[1e-3, 3e-3])
+    parser.add_argument("--contestants", nargs="+", default=[*CONTESTANTS, GUEST])
+    parser.add_argument("--one", nargs=3, metavar=("NAME", "MINUTES", "RATE"), help="this training only, in this process")
+    chosen = parser.parse_args()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    words = ["geometry=sparse_50", f"geometry.pixels={chosen.pixels}", "data=slices", f"data.file={chosen.file.resolve()}"]
+    words += [f"data.train_size={chosen.train_size}", f"data.val_size={chosen.val_size}", f"data.test_size={chosen.test_size}"]
+    if chosen.one:
+        name, minutes, rate = chosen.one
+        return train(chosen.out, name, float(minutes), float(rate), words)
+    there = [name for name in chosen.contestants if name != GUEST or importlib.util.find_spec("deepinv")]
+    with ThreadPoolExecutor(2) as pool:
+        for minutes in sorted(chosen.budgets):
+            list(pool.map(lambda one, minutes=minutes: start(*one, minutes), [(n, r) for n in there for r in chosen.rates]))
+            list(pool.map(lambda name, minutes=minutes: start(name, best_rate(chosen.out, name, minutes), minutes), there))
+    return report(chosen.out, there, sorted(chosen.budgets))
+
+
+def start(name: str, rate: float, minutes: float) -> None:
+    """Train, or measure what was chosen, in a process of its own."""
+    command = [sys.executable, "-W", "ignore", __file__, *sys.argv[1:], "--one", name, str(minutes), str(rate)]
+    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+
+def best_rate(out: Path, name: str, minutes: float) -> float:
+    """The rate with the best validation PSNR."""
+    found = [json.loads(path.read_text()) for path in (out / "trainings").glob(f"{name}-{minutes:g}min-*.json")]
+    return max(found, key=lambda one: one["validation"] or 0.0)["rate"]
+
+
+class Guest(nn.Module):
+    """deepinv's U-Net, from a filtered back-projection."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__()
+        from deepinv.models import UNet
+
+        self.fbp, self.network = FilteredBackProjection(geometry, "hann"), UNet(in_channels=1, out_channels=1, scales=4)
+
+    def forward(self, y: torch.Tensor) -> torch.Tensor:
+        return self.network(self.fbp(y))
+
+
+def train(out: Path, name: str, minutes: float, rate: float, words: list[str]) -> None:
+    """Train for so much CPU time, or, where that is done, measure the result on the test images."""
+    torch.set_num_threads(1)
+    where = out / "trainings" / f"{name}-{minutes:g}min-{rate:g}.json"
+    weights = where.with_name(where.name.replace(".json", ".pt"))
+    e = Experiment(compose([*CONTESTANTS.get(name, []), *words]))
+    torch.manual_seed(0)
+    model = Guest(e.geometry) if name == GUEST else e.model()
+    if where.exists():
+        known = json.loads(where.read_text())
+        if known["validation"] and "test" not in known:
+            model.load_state_dict(torch.load(weights, weights_only=True))
+            where.write_text(json.dumps(known | tested(model, e.pairs("test"))))
+        return
+    where.parent.mkdir(parents=True, exist_ok=True)
+    pairs, validation = e.pairs("train"), e.pairs("val")
+    published = name == "published_primal_dual"
+    every = [pairs.pair(k) for k in range(len(pairs))]
+    ahead = [(x, model.fbp(y)) for x, y in every] if name == GUEST else every
+    learner = model.network if name == GUEST else model
+    descent = torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.99 if published else 0.999))
+    schedule = SCHEDULES["cosine" if published else "one_cycle"]
+    order = np.random.default_rng(0)
+    curve, spent, steps, seen = [], 0.0, 0, []
+    model(every[0][1])  # makes what is made at first use
+    while spent < 60 * minutes:
+        model.train()
+        began = time.process_time()
+        for group in descent.param_groups:
+            group["lr"] = rate * schedule(spent / (60 * minutes))
+        if not seen:
+            seen = list(order.permutation(len(ahead)))
+        batch = [ahead[seen.pop()] for _ in range(min(5 if published else 1, len(seen)))]
+        descent.zero_grad()
+        loss = mse_loss(learner(torch.cat([y for _, y in batch])), torch.cat([x for x, _ in batch]))
+        loss.backward()
+        if published:
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        descent.step()
+        steps, spent = steps + 1, spent + time.process_time() - began
+        if not torch.isfinite(loss):
+            break
+        if spent >= (len(curve) + 1) / CURVE * 60 * minutes:
+            curve.append((spent, measured(model, validation)[0].mean()))
+    torch.save(model.state_dict(), weights)
+    last = curve[-1][1] if torch.isfinite(loss) else None
+    facts = {"name": name, "minutes": minutes, "rate": rate, "steps": steps, "seconds_per_step": spent / steps, "curve": curve}
+    where.write_text(json.dumps(facts | {"validation": last, "parameters": sum(p.numel() for p in model.parameters())}))
+    print(f"{name}, {minutes:g} min, rate {rate:g}: {steps} steps, validation {last or float('nan'):.2f} dB", flush=True)
+
+
+@torch.no_grad()
+def measured(model: nn.Module, pairs: Pairs, turn: int = 0) -> np.ndarray:
+    """(2, images): PSNR and SSIM of every pair."""
+    model.eval()
+    shown = (pairs.pair(k, Pose(turn)) for k in range(len(pairs)))
+    images = [(model(y)[0, 0].numpy(), x[0, 0].numpy()) for x, y in shown]
+    return np.array([[metric(image, truth) for image, truth in images] for metric in (psnr, ssim)])
+
+
+def tested(model: nn.Module, pairs: Pairs) -> dict[str, object]:
+    """Means over patients with 95 % intervals at every turn, and CPU seconds an image."""
+    began, patients = time.process_time(), [pairs.patient(k) for k in range(len(pairs))]
+    found: dict[str, object] = {"test": {}}
+    for turn in TURNS:
+        values = measured(model, pairs, turn)
+        found["test"][str(turn)] = {
+            name: estimate([row.tolist()], patients).as_dict() for name, row in zip(("psnr", "ssim"), values, strict=True)
+        }
+    return found | {"seconds_per_image": (time.process_time() - began) / (len(TURNS) * len(pairs))}
+
+
+def report(out: Path, names: list[str], budgets: list[float]) -> None:
+    """Tables and a picture of what was trained and measured."""
+    found = [json.loads(path.read_text()) for path in sorted((out / "trainings").glob("*.json"))]
+    found = [one for one in found if one["name"] in names and one["minutes"] in budgets]
+    with (out / "race.csv").open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["name", "minutes", "rate", "steps", "parameters", "seconds_per_step", "validation", "chosen"])
+        table.writerows(
+            [
+                *(one[key] for key in ("name", "minutes", "rate", "steps", "parameters", "seconds_per_step", "validation")),
+                int("test" in one),
+            ]
+            for one in found
+        )
+    chosen = sorted((one for one in found if "test" in one), key=lambda one: (one["minutes"], -one["test"]["0"]["psnr"]["mean"]))
+    with (out / "curves.csv").open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["name", "minutes", "cpu_seconds", "validation_psnr"])
+        table.writerows([one["name"], one["minutes"], f"{at:.2f}", f"{value:.4f}"] for one in chosen for at, value in one["curve"])
+    text = ""
+    for minutes, group in groupby(chosen, key=lambda one: one["minutes"]):
+        text += f"## {minutes:g} CPU minutes\n\n{as_markdown([row(one) for one in group])}\n\n"
+    (out / "race.md").write_text(text)
+    print(text)
+    figure, panels = plt.subplots(1, len(budgets), figsize=(5 * len(budgets), 5), squeeze=False, sharey=True)
+    for axes, minutes in zip(panels[0], budgets, strict=True):
+        for one in (one for one in chosen if one["minutes"] == minutes):
+            axes.plot(*zip(*one["curve"], strict=True), label=one["name"], ls="-" if one["name"].endswith("plain") else "--")
+        axes.set_xlabel("CPU seconds")
+        axes.set_title(f"{minutes:g} CPU minutes")
+    panels[0][0].set_ylabel("validation PSNR in dB")
+    panels[0][-1].legend(fontsize=6)
+    figure.tight_layout()
+    figure.savefig(out / "race.png", dpi=150)
+
+
+def row(one: dict) -> dict[str, str]:
+    """A line of the table."""
+    shown = {
+        "contestant": one["name"],
+        "rate": f"{one['rate']:g}",
+        "steps": f"{one['steps']:,}",
+        "parameters": f"{one['parameters']:,}",
+    }
+    shown |= {"s a step": f"{one['seconds_per_step']:.3f}", "s an image": f"{one['seconds_per_image']:.3f}"}
+    for turn in TURNS:
+        lies, values = "upright" if turn == 0 else f"{turn} degrees", one["test"][str(turn)]
+        for name, digits in (("psnr", 2), ("ssim", 3)):
+            mean, low, high = (values[name][key] for key in ("mean", "low", "high"))
+            shown[f"{name.upper()} {lies}"] = f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    return shown
+
+
+if __name__ == "__main__":
+    main()
