@@ -56,8 +56,14 @@ def implicit(f: Map, z: Tensor, tolerance: float, iterations: int) -> Tensor:
     again = f(point)
 
     def pull_back(g: Tensor) -> Tensor:
-        step = lambda u: torch.autograd.grad(again, point, u, retain_graph=True)[0] + g  # noqa: E731
-        return fixed_point(step, g, tolerance, iterations)
+        linear = g.requires_grad  # derivatives of derivatives: what is linear in g keeps its graph
+        step = lambda u: torch.autograd.grad(again, point, u, retain_graph=True, create_graph=linear)[0] + g  # noqa: E731
+        if not linear:
+            return fixed_point(step, g, tolerance, iterations)
+        u = g
+        for _ in range(iterations):
+            u = step(u)
+        return u
 
     after.register_hook(pull_back)
     return after

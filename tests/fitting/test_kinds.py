@@ -19,12 +19,12 @@ from ctrecon.runs.results import METRICS, Results
 from ctrecon.runs.run import CONFIG, HISTORY, RESUME, WEIGHTS, Run
 
 TINY = ["geometry=tiny", "device=cpu", "data.size=32", "data.train_size=3", "data.val_size=2", "data.test_size=2"]
-KIND = {"unrolled": Fitting.WEIGHTS, "fbp": Fitting.NOTHING}  # every other model has a number
+KIND = {"fbp": Fitting.NOTHING} | dict.fromkeys(("tv", "cgls", "sirt", "tikhonov"), Fitting.NUMBER)  # every other model learns
 
 
 def test_every_model_says_what_is_fitted(model):
     made = experiment(f"model={model}").model()
-    assert made.fitting is KIND.get(model, Fitting.NUMBER) and OrbitMean(made).fitting is made.fitting
+    assert made.fitting is KIND.get(model, Fitting.WEIGHTS) and OrbitMean(made).fitting is made.fitting
     assert (made.fitting is Fitting.WEIGHTS) == any(p.requires_grad for p in made.parameters())
 
 
