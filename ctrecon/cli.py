@@ -8,7 +8,7 @@ verbs:
   simulate      scan an image: image=FILE out=FILE
   train         fit a model into a run folder, or go on where it stopped; -m sweeps
   status        which runs are done, running, stopped or failed
-  evaluate      measure a run on its test images: run=DIR
+  evaluate      measure a run, or another program, on test images: run=DIR, guest=MODULE:FUNCTION or images=FOLDER
   certify       what a trained model promises, and what an adversary finds: run=DIR
   reconstruct   turn a sinogram into an image: sinogram=FILE out=FILE, with run=DIR or model=fbp
   compare       set evaluated runs side by side: runs=DIR,DIR

@@ -258,7 +258,7 @@ BAD = {  # name: (words, what the line says)
     "unknown member": (["train", "conv=c9", "name=bad_out"], "expected one of c1"),
     "misspelt key": (["train", "fit.stepz=3", "name=bad_out"], "did you mean fit.steps"),
     "unknown verb": (["tain"], "expected one of demo"),
-    "missing option": (["evaluate"], "run= is missing"),
+    "missing option": (["certify"], "run= is missing"),
     "run without weights": (["evaluate", "run=no_weights"], "no weights.safetensors"),
     "no run": (["evaluate", "run=empty"], "no config.yaml"),
     "another config": (

@@ -11,8 +11,10 @@ from ctrecon.config.place import check_new
 from ctrecon.config.plan import LISTS, plan_of
 from ctrecon.config.words import Words, unknown
 from ctrecon.errors import InputError
+from ctrecon.runs.run import CONFIG
 
 OWN = ("train",)  # whose module loads nothing before it has checked its words
+MEASURED = {"run": "DIR", "guest": "package.module:function", "images": "FOLDER"}  # what ctrecon evaluate takes one of
 ON_IMAGES = ("evaluate", "certify", "reproduce")  # verbs that read the images of the configuration
 
 
@@ -29,7 +31,9 @@ def check(verb: str, words: Sequence[str]) -> Sequence[str]:
     words = Words(words)
     chosen, of_experiment = options(verb, _known_words(verb, words))
     if "figure" in chosen:
-        plan_of(chosen["figure"], chosen["profile"], **{key: chosen[key] for key in LISTS})
+        plan_of(chosen["figure"], chosen["profile"], chosen["contestants_file"], **{key: chosen[key] for key in LISTS})
+    if verb == "evaluate":
+        check_measured(chosen, of_experiment)
     of_experiment = of_experiment.only(lambda word: not word.about_hydra)
     if of_experiment or chosen.get("run"):  # else what is shipped is right
         config = config_of(chosen.get("run"), of_experiment)
@@ -60,6 +64,27 @@ def check_images(config: dict[str, Any]) -> None:
         raise InputError("data.file is missing: say data.file=FILE, where the images are")
     if isinstance(file, str) and not Path(file).exists():
         raise InputError(f"data.file={file}: no such file or folder; expected where the images are")
+
+
+def check_measured(chosen: dict[str, Any], words: Words) -> None:
+    """Raises InputError where it is not clear what ctrecon evaluate is to measure, or the results would go to another's folder."""
+    said = [f"{key}={chosen[key]}" for key in MEASURED if chosen[key] is not None]
+    if len(said) != 1:
+        expected = ", ".join(f"{key}={what}" for key, what in MEASURED.items())
+        raise InputError(f"{' '.join(said) or 'nothing to measure'}: expected one of {expected}; see ctrecon evaluate --help")
+    if chosen["run"] is not None:
+        return
+    if chosen["images"] is not None and chosen["averaged"]:
+        raise InputError(
+            "averaged=true images=: a mean over turns needs a model; expected run=DIR or guest=package.module:function"
+        )
+    for word in words.parsed:
+        if word.key.split(".")[0] == "model":
+            raise InputError(f"{said[0]} {word.text}: both reconstruct; expected one of the two: leave out one")
+    if chosen["out"] is None:
+        raise InputError(f"{said[0]}: out= is missing: say out=DIR, a folder for the results")
+    if (Path(chosen["out"]) / CONFIG).is_file():
+        raise InputError(f"out={chosen['out']}: is the folder of a run, whose results would be lost; expected another one")
 
 
 def check_training(words: Words) -> None:

@@ -55,8 +55,12 @@ def _launch(jobs: Sequence[Sequence[str]], task: Callable[[dict[str, Any]], Any]
         )
         # Without the words: Hydra's own composition knows no kinds and no files in place of members.
         for job in chosen.launch([[] for _ in jobs], initial_job_idx=0):
-            job.return_value  # noqa: B018  raises what the job raised
+            if isinstance(job.return_value, InputError):  # what else a job raised, this raises
+                raise job.return_value
 
 
 def _composed(task: Callable[[dict[str, Any]], Any], jobs: Sequence[Sequence[str]], config: DictConfig) -> Any:
-    return task(training(jobs[HydraConfig.get().job.num]))
+    try:
+        return task(training(jobs[HydraConfig.get().job.num]))
+    except InputError as error:  # Hydra would print a line of its own
+        return error

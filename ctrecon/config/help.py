@@ -9,6 +9,7 @@ from ctrecon.config.conf import CONF, defaults, groups
 from ctrecon.disk.yaml_file import read_yaml
 
 SHOWN_FROM = {"data": "slices"}  # the member whose options are explained, where that is not the default one
+OF_A_RUN = ("evaluate", "certify")
 OPTION = re.compile(r"^(\w+): +([^#\n]*?) *(?:# *(.*))?$", re.MULTILINE)
 TIME = re.compile(r"figure=(\w+) .*\.h5 +(.*)")
 
@@ -18,7 +19,7 @@ def help_of(verb: str) -> str:
     text, more = (CONF / f"{verb}.yaml").read_text(), read_yaml(CONF / "help.yaml")[verb]
     head = [line.removeprefix("# ") for line in text.splitlines() if line.startswith("# ")]
     own = {key: (value, said) for key, value, said in OPTION.findall(text) if key in defaults(verb) and key != "defaults"}
-    of_run = own.get("run", ("",))[0] == "???"  # then a run says what is not said
+    of_run = verb in OF_A_RUN  # then a run says what is not said
     first = {key: _of_group(key, of_run) if key.split(".")[0] in groups() else own[key] for key in more.get("options", ())}
     shown = first if verb == "train" else own | first
     rest = {key: own[key] for key in own if key not in (*shown, "hydra", "swept")}

@@ -79,6 +79,9 @@ File = Annotated[str, There("file")]
 Folders = Annotated[str | list[str], There("folder", "; expected runs/NAME or runs/NAME/SEED")]
 RunFolder = Annotated[str, OneRun("folder")]
 ImageOut, SinogramOut, DrawingOut = (Annotated[str, New(suffixes)] for suffixes in (IMAGE, SINOGRAM, DRAWING))
+GuestName = Annotated[
+    str, Form(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", "package.module:function, a function of a geometry that gives a callable")
+]
 RunName = Annotated[
     str, Form(r"(?!/)(?!(.*/)?\.\.(/|$)).+", "a name without .. in it and without / before it (run_dir=DIR takes any folder)")
 ]

@@ -11,12 +11,19 @@ from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from ctrecon.config.kind import Count, Device, Positive, Range, Seed
-from ctrecon.config.place import DrawingOut, File, Folders, ImageOut, RunFolder, RunName, SinogramOut
+from ctrecon.config.place import DrawingOut, File, Folders, GuestName, ImageOut, RunFolder, RunName, SinogramOut
 
 _KINDS = {kind.__name__: kind for kind in (bool, float, int, list, str, tuple, Range, Sequence)}
 _KINDS |= {"Annotated": Annotated, "Any": Any, "Literal": Literal}
 _KINDS |= {"Count": Count, "Device": Device, "Positive": Positive, "Seed": Seed, "RunFolder": RunFolder, "RunName": RunName}
-_KINDS |= {"File": File, "Folders": Folders, "ImageOut": ImageOut, "SinogramOut": SinogramOut, "DrawingOut": DrawingOut}
+_KINDS |= {
+    "File": File,
+    "Folders": Folders,
+    "GuestName": GuestName,
+    "ImageOut": ImageOut,
+    "SinogramOut": SinogramOut,
+    "DrawingOut": DrawingOut,
+}
 
 
 def annotations(path: str) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class Comparison:
     def _row(self, one: Contestant) -> dict[str, str]:
         row = {"run": one.name}
         row |= {"images": str(one.size or "")} if len(self.sizes) > 1 else {}
-        row |= {"seeds": str(one.seeds), "parameters": f"{one.facts[0]['parameters']:,}"}
+        row |= {"seeds": str(one.seeds), "parameters": one.parameters}
         for turn in self.turns:
             at = f" at {turn} deg" if len(self.turns) > 1 else ""
             row[f"PSNR{at}"] = self.mean(one, "psnr", turn).format("psnr")

@@ -65,6 +65,12 @@ class Contestant:
         return (self.setting.get("undefined") or {}).get("psnr", 0)
 
     @property
+    def parameters(self) -> str:
+        """How many parameters a run has, for tables; empty where nobody knows, as of images that another program made."""
+        count = self.facts[0]["parameters"]
+        return "" if count is None else f"{count:,}"
+
+    @property
     def seeds(self) -> int:
         """How many runs there are."""
         return len(self.facts)

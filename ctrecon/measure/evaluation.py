@@ -1,7 +1,8 @@
-"""Measure a model on test images, upright and turned."""
+"""Measure reconstructions of test images, upright and turned: those of a model, or what else gives an image for a test sinogram."""
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,23 +18,29 @@ from ctrecon.measure.metrics import DEFAULT, DEFINITIONS, all_metrics, check_pix
 from ctrecon.physics.fbp import FilteredBackProjection
 from ctrecon.runs.results import Results
 from ctrecon.runs.run import HISTORY, Run
+from ctrecon.shapes import Image, Sinogram
 
 KEPT = 3  # test images kept as pictures
+Reconstruct = Callable[[int | float, int, Sinogram], Image]  # of a turn, the index of a test image and its sinogram, on the CPU
+
+
+def by_model(model: nn.Module, device: torch.device) -> Reconstruct:
+    """Reconstruct by a model in evaluation mode, on a device."""
+    model.to(device).eval()
+    return lambda turn, index, y: model(y.to(device)).cpu()
 
 
 @torch.no_grad()
-def evaluate(
-    model: nn.Module, pairs: Pairs, turns: list[int | float], results: Results, identity: dict[str, Any], device: torch.device
-) -> dict:
+def evaluate(reconstruct: Reconstruct, pairs: Pairs, turns: list[int | float], results: Results, identity: dict[str, Any]) -> dict:
     """Reconstruct every test image at every turn and write metrics.csv, metrics.json and examples.h5.
 
     Args:
-        model: The trained model.
+        reconstruct: Gives the image of each test sinogram.
         pairs: The test pairs.
         turns: Angles in degrees, counter-clockwise.
         results: Where they go.
-        identity: What else the summary says: the run's name, its parameters, the test set.
-        device: Where the model runs.
+        identity: What else the summary says: the run's name, its parameters, the test set; `seconds_per_image` where it is not what is
+            measured here.
 
     Returns:
         The summary, as in metrics.json.
@@ -42,7 +49,6 @@ def evaluate(
         InputError: An image has values that are not finite, or no image has a PSNR.
     """
     check_pixels(pairs.scanner.geometry.pixels)
-    model.to(device).eval()
     fbp = _fbp(pairs)
     rows: list[dict[str, Any]] = []
     kept: list[dict[str, Any]] = []
@@ -52,7 +58,7 @@ def evaluate(
             for index in range(len(pairs)):
                 truth, y = pairs.pair(index, Pose(turn))
                 began = time.perf_counter()
-                image = model(y.to(device)).cpu()
+                image = reconstruct(turn, index, y)
                 seconds += time.perf_counter() - began
                 x, reference = image[0, 0].numpy(), truth[0, 0].numpy()
                 if not np.isfinite(x).all():
@@ -64,7 +70,7 @@ def evaluate(
                     kept.append({"turn": turn, "image": pairs.rows[index], "truth": reference, "reconstruction": x})
                     kept[-1] |= {"fbp": fbp(y)[0, 0].numpy()} if fbp else {}
                 bar.update()
-    summary = identity | {"seconds_per_image": seconds / len(rows)}
+    summary = {"seconds_per_image": seconds / len(rows)} | identity
     summary |= {"default_definition": DEFAULT, "definitions": list(DEFINITIONS)}
     summary |= {"metrics": summarise(rows), "undefined": undefined(rows)}
     results.write(rows, summary, {name: np.stack([one[name] for one in kept]) for name in kept[0]})

@@ -55,7 +55,7 @@ def summary(comparison: Comparison, shown: Comparison) -> list[str]:
 def _costs(comparison: Comparison) -> list[dict[str, str]]:
     rows = []
     for one in comparison.contestants:
-        row = {"run": one.name, "images": str(one.size or ""), "parameters": f"{one.facts[0]['parameters']:,}"}
+        row = {"run": one.name, "images": str(one.size or ""), "parameters": one.parameters}
         for key in COSTS:
             known = [fact[key] for fact in one.facts if fact.get(key) is not None]
             row[key.replace("_", " ")] = f"{sum(known) / len(known):.4g}" if known else ""

@@ -120,7 +120,7 @@ def cost(comparison: Comparison) -> Chart:
                 mean = sum(known) / len(known)
                 over_runs = Estimate(mean, min(known), max(known), mean)
                 chart.dot(panel, "mean and range over runs", row, over_runs, f"{one.name}: {mean:.4g}")
-        panel.set_xlim(0, 1.05 * panel.dataLim.x1 or 1)
+        panel.set_xlim(0, 1.05 * panel.dataLim.x1 if panel.has_data() else 1)
     chart.figure.supxlabel("seconds as they passed on a machine that did other things too; the rest is counted", fontsize=8)
     return _finished(chart)
 

@@ -2,7 +2,8 @@
 
 1. The race: each contestant at each size learns with every rate of a small grid, from the first seed.
 2. The rate with the best validation PSNR is taken, and the other seeds learn with it.
-3. All of these, and the classical references, are measured on the test images.
+3. All of these, and the classical references, are measured on the test images. Guests and images of other programs, for which there is
+   nothing to train, are measured first: what is wrong with them is said before hours have passed.
 
 What is done is read from run folders, so that a study goes on wherever it was stopped, and figures share their runs.
 """
@@ -33,6 +34,8 @@ class PlannedRun:
         results: The folder of the measurements.
         size: Training images; None: it does not learn, and so for `rate`.
         rate: Learning rate.
+        guest: The function of a guest, which is measured and not trained.
+        images: The folder of another program's images, which are measured.
     """
 
     contestant: str
@@ -41,6 +44,8 @@ class PlannedRun:
     results: Results
     size: Size | None = None
     rate: float | None = None
+    guest: str | None = None
+    images: str | None = None
 
 
 class Study:
@@ -69,9 +74,9 @@ class Study:
         for name in self.contestants:
             if not any(name in kind for kind in known.values()):
                 raise InputError(f"contestant {name}: expected one of {', '.join(n for kind in known.values() for n in kind)}")
-        self.trained, self.averaged, self.classical = (
+        self.trained, self.averaged, self.classical, self.guests, self.images = (
             {name: kind[name] for name in self.contestants if name in kind}
-            for kind in map(known.get, ("trained", "averaged", "classical"))
+            for kind in map(known.get, ("trained", "averaged", "classical", "guests", "images"))
         )
         self.trained |= {name: known["trained"][name] for name in self.averaged.values()}
 
@@ -88,11 +93,12 @@ class Study:
     def learned(self) -> list[PlannedRun]:
         """The trainings that are measured: the best rate, every seed; then the classical models."""
         chosen = [self._planned(name, size, self.rate(name, size), seed) for name, size, seed in self._each(self.trained)]
-        scan = [word for word in self.words if word.split("=")[0].split(".")[0] in NOT_LEARNED]
-        for name, words in self.classical.items():
-            run = Run(self.folder / name / "0")
-            chosen.append(PlannedRun(name, run, [*scan, *words, _folder(run)], self._results(run.path)))
-        return chosen
+        return [*chosen, *(self._once(name, words) for name, words in self.classical.items())]
+
+    def others(self) -> list[PlannedRun]:
+        """Guests and images of other programs, that are measured only."""
+        guests = [replace(self._once(name, []), guest=guest) for name, guest in self.guests.items()]
+        return [*guests, *(replace(self._once(name, []), images=images) for name, images in self.images.items())]
 
     def averages(self) -> list[PlannedRun]:
         """The trainings whose average over turns is measured."""
@@ -117,7 +123,7 @@ class Study:
 
     def entries(self) -> Iterator[tuple[str, list[Results]]]:
         """All that the figure shows: a name and its measurements, one a seed."""
-        every = [*self.learned(), *self.averages()]
+        every = [*self.learned(), *self.averages(), *self.others()]
         for name in self.contestants:
             mine = [planned for planned in every if planned.contestant == name]
             for folder in dict.fromkeys(planned.run.path.parent for planned in mine):
@@ -135,6 +141,12 @@ class Study:
         of = self.averaged[name]
         planned = self._planned(of, size, self.rate(of, size), seed)
         return replace(planned, contestant=name, results=self._results(planned.run / "averaged"))
+
+    def _once(self, name: str, words: list[str]) -> PlannedRun:
+        """Of what has neither size nor seed: what words say of the scan and the images holds for it too."""
+        scan = [word for word in self.words if word.split("=")[0].split(".")[0] in NOT_LEARNED]
+        run = Run(self.folder / name / "0")
+        return PlannedRun(name, run, [*scan, *words, _folder(run)], self._results(run.path))
 
     def _results(self, folder: Path) -> Results:
         return Results(folder / self.where)

@@ -28,7 +28,9 @@ OPTIONS = {  # what is wrong for each option, written down here again: the annot
     "compare": {"runs": [*WORDS, *GIVEN, "[]"], "out": WORD + GIVEN},
     "demo": {"out": WORD + GIVEN, "steps": [*WHOLE, *GIVEN, "0"], "device": WORD + GIVEN},
     "evaluate": {
-        "run": WORD + GIVEN,
+        "run": WORD,
+        "guest": [*WORD, "a", "a.b", ":b", "a:", "a:b.c", "a b:c", "os:system('x')"],
+        "images": WORD,
         "turns": LISTED + GIVEN,
         "out": WORD,
         "leaks": FLAG + GIVEN,
@@ -53,6 +55,7 @@ OPTIONS = {  # what is wrong for each option, written down here again: the annot
         "runs": WORD,
         "out": WORD,
         "contestants": WORDS,
+        "contestants_file": WORD,
         "sizes": [*NEVER, "[2.5]", "[true]", "[null]"],
         "turns": LISTED,
         "seeds": [*LISTED, "[2.5]", "[-1]"],

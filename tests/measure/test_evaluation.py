@@ -121,7 +121,8 @@ def test_a_scan_that_filtered_back_projection_refuses_is_measured_without_its_pi
     )
     with pytest.raises(InputError, match="2 separate arcs"):
         FilteredBackProjection(e.geometry, "hann")
-    evaluation.evaluate(e.model(), e.pairs("test"), [0], Results(tmp_path), {}, torch.device("cpu"))
+    reconstruct = evaluation.by_model(e.model(), torch.device("cpu"))
+    evaluation.evaluate(reconstruct, e.pairs("test"), [0], Results(tmp_path), {})
     with h5py.File(tmp_path / EXAMPLES) as file:
         assert sorted(file) == ["image", "reconstruction", "truth", "turn"] and len(file["truth"]) == 2
     assert {"psnr", "ssim", "rmse_hu"} <= set(Results(tmp_path).summary()["metrics"]["0"])
