@@ -14,6 +14,9 @@ from ctrecon.models.unrolled import Unrolled
 from ctrecon.runs import weights
 
 
+SMALL = ["geometry.pixels=16", "geometry.views=8"]
+
+
 def sinogram(e, batch=1):
     return e.geometry.fov_m * torch.rand(batch, 1, *e.geometry.shape)
 
@@ -80,18 +83,18 @@ def every_parameter_learns(e, m):
 
 
 def test_every_family_and_field_learns(conv, field):
-    every_parameter_learns(*fitting(f"conv={conv}", f"field={field}", "block.time=0.1", "block.steps=2"))
+    every_parameter_learns(*fitting(f"conv={conv}", f"field={field}", "block.time=0.1", "block.steps=2", *SMALL))
 
 
 def test_every_integrator_and_data_term_learns(field, integrator, data_term):
-    made = fitting(f"field={field}", f"integrator={integrator}", f"data_term={data_term}", "block.time=0.1")
+    made = fitting(f"field={field}", f"integrator={integrator}", f"data_term={data_term}", "block.time=0.1", *SMALL)
     if made:
         every_parameter_learns(*made)
 
 
 def test_whole_reconstruction_turns_with_the_object(conv, field, integrator):
     """Every family, field and integrator that fit each other: exactly for those that carry quarter turns, not for the others."""
-    made = fitting(f"conv={conv}", f"field={field}", f"integrator={integrator}", "block.time=0.1", "model.iterations=1")
+    made = fitting(f"conv={conv}", f"field={field}", f"integrator={integrator}", "block.time=0.1", *SMALL, "model.iterations=1")
     if not made:
         return
     e, m = made
@@ -125,7 +128,7 @@ SCANS = {
 @pytest.mark.parametrize("features", ["plain", "c4", "p4"])
 def test_every_architecture_turns_with_the_object(architecture, features, scan):
     """Its equivariant form, on parallel and fan beams and on odd grids; its ordinary form fails the same test."""
-    e = experiment(*ARCHITECTURES[architecture], *SCANS[scan], f"conv={features}")
+    e = experiment(*ARCHITECTURES[architecture], *SCANS[scan], f"conv={features}", "conv.channels=8")
     m = alive(e.model())
     with torch.no_grad():
         error = equivariance_error(m, sinogram(e), e.geometry.turn)
