@@ -80,7 +80,7 @@ def test_an_equilibrium_stands_still_and_has_the_gradient_of_its_iteration():
     implicitly = {name: p.grad.clone() for name, p in m.named_parameters()}
     m.zero_grad()
     z = m.start(y)
-    for _ in range(200):
+    for _ in range(400):
         z = step(z)
     z.square().sum().backward()
     for name, p in m.named_parameters():
