@@ -1,6 +1,7 @@
 """What learned models have in common."""
 
 import abc
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -8,8 +9,10 @@ from torch import Tensor, nn
 from ctrecon.conv.family import ConvFamily
 from ctrecon.models.fitting import Fitting
 from ctrecon.models.initialisation import Initialisation
-from ctrecon.models.model import Model
+from ctrecon.models.model import Model, Stop
+from ctrecon.models.part import Part
 from ctrecon.physics.geometry import Geometry
+from ctrecon.shapes import Sinogram
 
 GRID = 64  # pixels at most on which blocks are described: norms hardly grow beyond, and cost more
 KEPT = 40  # feature maps a step that derivatives of derivatives keep
@@ -61,6 +64,19 @@ class Learned(Model):
             lines[kind] = f"{len(parts)} {type(parts[0]).__name__} for {self.iterations} iterations, {inside.pop('parameters')}"
             lines |= {f"{kind}, {name}" if len(kinds) > 1 else name: line for name, line in inside.items()}
         return lines
+
+    @torch.no_grad()
+    def stops(self, y: Sinogram) -> Iterator[Stop]:
+        """Every part, where it is used first."""
+        names = {part: f"{kind} {k + 1}" for kind, parts in self.parts().items() for k, part in enumerate(parts)}
+        seen: dict[Part, tuple[Tensor, ...]] = {}
+        hooks = [part.register_forward_pre_hook(lambda part, inputs: seen.setdefault(part, inputs) and None) for part in names]
+        try:
+            self(y)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        yield from (Stop(names[part], part, inputs) for part, inputs in seen.items())
 
     def graph_bytes(self) -> int:
         each = [max(1, sum(b.steps for b in parts[0].blocks_inside())) for parts in self.parts().values()]

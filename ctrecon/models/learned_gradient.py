@@ -1,6 +1,6 @@
 """Learned gradient descent."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from ctrecon.conv.family import ConvFamily
 from ctrecon.errors import InputError
 from ctrecon.models.initialisation import Initialisation
 from ctrecon.models.learned import Learned, full_precision
-from ctrecon.models.model import Model, Stop
+from ctrecon.models.model import Model
 from ctrecon.models.network import Network
 from ctrecon.ode.block import Block
 from ctrecon.physics.data_term import DataTerm
@@ -75,16 +75,6 @@ class LearnedGradient(Learned):
         for k in range(self.iterations):
             x, s = self._after(x, s, self.networks[k % len(self.networks)](self._seen(x, s, y)))
         return x
-
-    @torch.no_grad()
-    def stops(self, y: Sinogram) -> Iterator[Stop]:
-        """The first iteration of every network."""
-        x = self.start(y)
-        s = x.new_zeros(len(x), self.memory, *x.shape[2:])
-        for k, network in enumerate(self.networks):
-            seen = self._seen(x, s, y)
-            yield Stop(f"network {k + 1}", network, (seen,))
-            x, s = self._after(x, s, network(seen))
 
     def _seen(self, x: Image, s: Features, y: Sinogram) -> Channels:
         with full_precision(y):

@@ -1,14 +1,13 @@
 """A network after a classical reconstruction."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import torch
 from torch import nn
 
 from ctrecon.conv.family import ConvFamily
 from ctrecon.models.initialisation import Initialisation
 from ctrecon.models.learned import Learned, full_precision
-from ctrecon.models.model import Model, Stop
+from ctrecon.models.model import Model
 from ctrecon.models.network import Network
 from ctrecon.ode.block import Block
 from ctrecon.shapes import Image, Sinogram
@@ -47,7 +46,3 @@ class PostProcessing(Learned):
         with full_precision(y):
             x = self.start(y)
         return x + self.networks[0](x)
-
-    @torch.no_grad()
-    def stops(self, y: Sinogram) -> Iterator[Stop]:
-        yield Stop("network", self.networks[0], (self.start(y),))

@@ -1,6 +1,7 @@
 """Learned primal-dual."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -84,17 +85,11 @@ class PrimalDual(Learned):
             f = f + self.primals[k % len(self.primals)](self._imaged(f, h))
         return f[:, :1]
 
-    @torch.no_grad()
     def stops(self, y: Sinogram) -> Iterator[Stop]:
-        """The first iteration of every network."""
-        f, h = self._begin(y)
-        for k, (dual, primal) in enumerate(zip(self.duals, self.primals, strict=True)):
-            measured = self._measured(f, h, y)
-            yield Stop(f"dual network {k + 1}", dual, (measured,), turn=self.geometry.turn)
-            h = h + dual(measured)
-            imaged = self._imaged(f, h)
-            yield Stop(f"primal network {k + 1}", primal, (imaged,))
-            f = f + primal(imaged)
+        """Every network, where it is used first; those of the sinogram turn with it."""
+        on_views = set(self.duals)
+        for stop in super().stops(y):
+            yield replace(stop, turn=self.geometry.turn) if stop.part in on_views else stop
 
     def _begin(self, y: Sinogram) -> tuple[Tensor, Tensor]:
         with full_precision(y):

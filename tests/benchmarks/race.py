@@ -29,25 +29,26 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from ctrecon.config.compose import compose
+from ctrecon.config.conf import groups, member
 from ctrecon.config.experiment import Experiment
+from ctrecon.config.make import target
 from ctrecon.data.augment import Pose
 from ctrecon.data.pairs import Pairs
 from ctrecon.disk.table import as_markdown
 from ctrecon.evidence.bootstrap import estimate
 from ctrecon.fitting.fit import SCHEDULES
 from ctrecon.measure.metrics import psnr, ssim
+from ctrecon.models.fitting import Fitting
 from ctrecon.physics.fbp import FilteredBackProjection
 from ctrecon.physics.geometry import Geometry
 
 TURNS = (0, 90)
-ARCHITECTURES = {
-    "unrolled": [],
+LEARNED = [name for name in groups()["model"] if target("model", member("model", name)).fitting is Fitting.WEIGHTS]
+ARCHITECTURES = {name: [f"model={name}"] for name in LEARNED} | {  # every learned model as it is, and these
+    "equilibrium": ["experiment=equilibrium"],
     "unrolled_unet": ["network=unet", "model.iterations=4"],
-    "primal_dual": ["model=primal_dual"],
-    "learned_gradient": ["model=learned_gradient"],
     "unet": ["model=post_processing", "network=unet"],
     "flow": ["model=post_processing", "network=flow", "network.blocks=8"],
-    "equilibrium": ["experiment=equilibrium"],
 }
 FAMILIES = ("plain", "c4", "p4")
 CONTESTANTS = {f"{name}-{conv}": [*words, f"conv={conv}"] for name, words in ARCHITECTURES.items() for conv in FAMILIES}

@@ -100,7 +100,7 @@ def test_missing_value_is_named():
     with pytest.raises(InputError, match=r"data\.file is missing"):
         identity(compose(["data=slices"]))
     with pytest.raises(InputError, match="run= is missing"):
-        options("evaluate", [])
+        options("certify", [])
 
 
 def test_words_amend_the_configuration_of_a_run():
