@@ -70,24 +70,29 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-3, 3e-3])
     parser.add_argument("--contestants", nargs="+", default=[*CONTESTANTS, GUEST])
     parser.add_argument("--one", nargs=3, metavar=("NAME", "MINUTES", "RATE"), help="this training only, in this process")
+    parser.add_argument("--measure", action="store_true", help="with --one: measure it on the test images")
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     words = ["geometry=sparse_50", f"geometry.pixels={chosen.pixels}", "data=slices", f"data.file={chosen.file.resolve()}"]
     words += [f"data.train_size={chosen.train_size}", f"data.val_size={chosen.val_size}", f"data.test_size={chosen.test_size}"]
     if chosen.one:
         name, minutes, rate = chosen.one
-        return train(chosen.out, name, float(minutes), float(rate), words)
+        return (measure if chosen.measure else train)(chosen.out, name, float(minutes), float(rate), words)
     there = [name for name in chosen.contestants if name != GUEST or importlib.util.find_spec("deepinv")]
     with ThreadPoolExecutor(2) as pool:
         for minutes in sorted(chosen.budgets):
             list(pool.map(lambda one, minutes=minutes: start(*one, minutes), [(n, r) for n in there for r in chosen.rates]))
-            list(pool.map(lambda name, minutes=minutes: start(name, best_rate(chosen.out, name, minutes), minutes), there))
+            list(
+                pool.map(
+                    lambda name, minutes=minutes: start(name, best_rate(chosen.out, name, minutes), minutes, "--measure"), there
+                )
+            )
     return report(chosen.out, there, sorted(chosen.budgets))
 
 
-def start(name: str, rate: float, minutes: float) -> None:
-    """Train, or measure what was chosen, in a process of its own."""
-    command = [sys.executable, "-W", "ignore", __file__, *sys.argv[1:], "--one", name, str(minutes), str(rate)]
+def start(name: str, rate: float, minutes: float, *more: str) -> None:
+    """Train, or measure, in a process of its own."""
+    command = [sys.executable, "-W", "ignore", __file__, *sys.argv[1:], "--one", name, str(minutes), str(rate), *more]
     subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
@@ -110,19 +115,27 @@ class Guest(nn.Module):
         return self.network(self.fbp(y))
 
 
-def train(out: Path, name: str, minutes: float, rate: float, words: list[str]) -> None:
-    """Train for so much CPU time, or, where that is done, measure the result on the test images."""
+def made(out: Path, name: str, minutes: float, rate: float, words: list[str]) -> tuple[Experiment, nn.Module, Path]:
+    """A contestant freshly drawn, and where its facts go; its weights lie beside them, in .pt."""
     torch.set_num_threads(1)
-    where = out / "trainings" / f"{name}-{minutes:g}min-{rate:g}.json"
-    weights = where.with_name(where.name.replace(".json", ".pt"))
     e = Experiment(compose([*CONTESTANTS.get(name, []), *words]))
     torch.manual_seed(0)
-    model = Guest(e.geometry) if name == GUEST else e.model()
+    return e, Guest(e.geometry) if name == GUEST else e.model(), out / "trainings" / f"{name}-{minutes:g}min-{rate:g}.json"
+
+
+def measure(out: Path, name: str, minutes: float, rate: float, words: list[str]) -> None:
+    """Measure a training on the test images, once."""
+    e, model, where = made(out, name, minutes, rate, words)
+    known = json.loads(where.read_text())
+    if known["validation"] and "test" not in known:
+        model.load_state_dict(torch.load(where.with_suffix(".pt"), weights_only=True))
+        where.write_text(json.dumps(known | tested(model, e.pairs("test"))))
+
+
+def train(out: Path, name: str, minutes: float, rate: float, words: list[str]) -> None:
+    """Train for so much CPU time, where that is not done."""
+    e, model, where = made(out, name, minutes, rate, words)
     if where.exists():
-        known = json.loads(where.read_text())
-        if known["validation"] and "test" not in known:
-            model.load_state_dict(torch.load(weights, weights_only=True))
-            where.write_text(json.dumps(known | tested(model, e.pairs("test"))))
         return
     where.parent.mkdir(parents=True, exist_ok=True)
     pairs, validation = e.pairs("train"), e.pairs("val")
@@ -154,7 +167,7 @@ def train(out: Path, name: str, minutes: float, rate: float, words: list[str]) -
             break
         if spent >= (len(curve) + 1) / CURVE * 60 * minutes:
             curve.append((spent, measured(model, validation)[0].mean()))
-    torch.save(model.state_dict(), weights)
+    torch.save(model.state_dict(), where.with_suffix(".pt"))
     last = curve[-1][1] if torch.isfinite(loss) else None
     facts = {"name": name, "minutes": minutes, "rate": rate, "steps": steps, "seconds_per_step": spent / steps, "curve": curve}
     where.write_text(json.dumps(facts | {"validation": last, "parameters": sum(p.numel() for p in model.parameters())}))
