@@ -182,7 +182,7 @@ import joblib, odl
 memory = joblib.Memory
 joblib.Memory = lambda location, **options: memory(None, **options)
 from ctrecon.conv.rotation import Cyclic, Dihedral
-for family in (Cyclic(4, 16), Cyclic(8, 16), Dihedral(4, 16)):
+for family in (Cyclic(4, 16), Dihedral(4, 16)):
     assert family.conv().filter().shape == (16, 16, 3, 3)
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
