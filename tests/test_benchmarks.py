@@ -10,6 +10,8 @@ from conftest import write_slices
 HERE = Path(__file__).parent / "benchmarks"
 TINY = ["fit.steps=4", "fit.validate_every=2", "conv.channels=8", "model.iterations=2"]
 
+RACE = ["--budgets", "0.02", "--rates", "1e-3", "--contestants", "flow-c4", "unet-plain"]
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
@@ -20,6 +22,10 @@ TINY = ["fit.steps=4", "fit.validate_every=2", "conv.channels=8", "model.iterati
         (
             ["recipe.py", "slices.h5", "--pixels", "32", "--train-size", "2", "--val-size", "1", "--words", *TINY],
             "c4: the default recipe reaches",
+        ),
+        (
+            [*("race.py", "slices.h5", "--pixels", "32", "--train-size", "2", "--val-size", "1"), *RACE],
+            "| flow-c4",
         ),
         (["total_variation.py", "--pixels", "32", "--images", "1", "--iterations", "20"], "| times as fast |"),
     ],
