@@ -88,6 +88,15 @@ def field_of(field: str, conv: str, *words: str) -> tuple[ConvFamily, VectorFiel
     return family, f
 
 
+def layers(f: ConvFamily) -> list[Convolution]:
+    """A lift, a convolution and a projection of a family, filters and biases drawn at random."""
+    made = [f.lift(3), f.conv(), f.project(2)]
+    for layer in made:
+        isotropic_(layer)
+        torch.nn.init.normal_(layer.bias)
+    return made
+
+
 def state_of(family: ConvFamily, f: VectorField, batch: int = 1, size: int = 8) -> torch.Tensor:
     """A random state of a field."""
     z = f.begin(torch.randn(batch, family.width, size, size))

@@ -1,8 +1,7 @@
 """Group convolutions of the pixel grid's quarter turns, with every equivariant filter of any odd width.
 
-A feature is a function z(x, g) of pixel and quarter turn g. (K z)(x, g) = sum over y and h of w(R^-g y, h - g) z(x + y, h): one
-free filter w a pair of fields, turned and rolled for the four g. Turning the grid by 90 degrees permutes its pixels, so nothing is
-interpolated and nothing smoothed: k^2 degrees of freedom a pair of fields and h, as many as an ordinary filter has.
+A feature is a function of pixel and quarter turn, as `orbit_filter` says. Turning the grid by 90 degrees permutes its pixels, so nothing is
+interpolated and nothing smoothed: as many degrees of freedom a pair of fields and turn as an ordinary filter has.
 
 Source: Cohen and Welling, Group equivariant convolutional networks, ICML 2016.
 """

@@ -2,11 +2,14 @@
 
 import abc
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from ctrecon.conv.family import ConvFamily
+from ctrecon.models.model import Stop
 from ctrecon.models.network import Network
 from ctrecon.models.part import Part
 from ctrecon.ode.block import Block
@@ -35,6 +38,14 @@ class Cell(Part):
     def promises(self) -> Iterator[Promise]:
         """What it promises of itself, beside its blocks; each becomes a line of the certificate."""
         yield from ()
+
+    def stop(self, name: str, inputs: tuple[Tensor, ...]) -> Stop:
+        on_images = partial(_on_images, self) if self.lipschitz is not None else None
+        return Stop(name, self, inputs, tuple(self.promises()), on_images, self.lipschitz)
+
+
+def _on_images(cell: Cell, x: Image) -> Image:
+    return cell(x, torch.zeros_like(x), x[:, :0])[0]
 
 
 class Free(Cell):

@@ -1,8 +1,7 @@
 """Equilibrium models: the image is the fixed point of one learned iteration."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import torch
 from torch import nn
 
 from ctrecon.conv.family import ConvFamily
@@ -11,7 +10,7 @@ from ctrecon.models.cell import Cell
 from ctrecon.models.fixed_point import fixed_point, implicit
 from ctrecon.models.initialisation import Initialisation
 from ctrecon.models.learned import Learned, full_precision
-from ctrecon.models.model import Iteration, Model, Stop
+from ctrecon.models.model import Iteration, Model
 from ctrecon.ode.block import Block
 from ctrecon.physics.data_term import DataTerm
 from ctrecon.shapes import Image, Sinogram
@@ -73,19 +72,10 @@ class Equilibrium(Learned):
         return {"cell": self.cells}
 
     def forward(self, y: Sinogram) -> Image:
-        self.geometry.check(y)
-        with full_precision(y):
-            x = self.start(y)
+        x = self.first(y)
         step = self._step(y)
         x = fixed_point(step, x.detach(), self.tolerance, self.iterations)
         return implicit(step, x, self.tolerance, self.iterations)
-
-    @torch.no_grad()
-    def stops(self, y: Sinogram) -> Iterator[Stop]:
-        x, cell = self.start(y), self.cells[0]
-        inputs = x, self.term.gradient(x, y), x[:, :0]
-        on_images = lambda x: cell(x, torch.zeros_like(x), x[:, :0])[0]  # noqa: E731
-        yield Stop("cell", cell, inputs, tuple(cell.promises()), on_images, cell.lipschitz)
 
     def iteration(self, y: Sinogram) -> Iteration:
         return Iteration(self.start(y), self._step(y), True)

@@ -12,7 +12,7 @@ from ctrecon.models.initialisation import Initialisation
 from ctrecon.models.model import Model, Stop
 from ctrecon.models.part import Part
 from ctrecon.physics.geometry import Geometry
-from ctrecon.shapes import Sinogram
+from ctrecon.shapes import Image, Sinogram
 
 GRID = 64  # pixels at most on which blocks are described: norms hardly grow beyond, and cost more
 KEPT = 40  # feature maps a step that derivatives of derivatives keep
@@ -26,10 +26,12 @@ class Learned(Model):
         family: What a feature of the image is.
 
     Attributes:
+        start: The model that gives the first image.
         iterations: How often it goes through its parts.
     """
 
     fitting = Fitting.WEIGHTS
+    start: Model
     iterations: int = 1
 
     def __init__(self, geometry: Geometry, family: ConvFamily) -> None:
@@ -39,6 +41,12 @@ class Learned(Model):
     @abc.abstractmethod
     def parts(self) -> dict[str, nn.ModuleList]:
         """Its learned parts by what they are, such as "cell", each in the order in which an image comes by."""
+
+    def first(self, y: Sinogram) -> Image:
+        """The image that it starts from. Raises InputError where the sinogram is not of this geometry."""
+        self.geometry.check(y)
+        with full_precision(y):
+            return self.start(y)
 
     def draw(self, initialisation: Initialisation) -> None:
         """Draw the parameters of every part."""
@@ -76,7 +84,7 @@ class Learned(Model):
         finally:
             for hook in hooks:
                 hook.remove()
-        yield from (Stop(names[part], part, inputs) for part, inputs in seen.items())
+        yield from (part.stop(names[part], inputs) for part, inputs in seen.items())
 
     def graph_bytes(self) -> int:
         each = [max(1, sum(b.steps for b in parts[0].blocks_inside())) for parts in self.parts().values()]

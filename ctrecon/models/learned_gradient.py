@@ -68,9 +68,7 @@ class LearnedGradient(Learned):
         return {"network": self.networks}
 
     def forward(self, y: Sinogram) -> Image:
-        self.geometry.check(y)
-        with full_precision(y):
-            x = self.start(y)
+        x = self.first(y)
         s = x.new_zeros(len(x), self.memory, *x.shape[2:])
         for k in range(self.iterations):
             x, s = self._after(x, s, self.networks[k % len(self.networks)](self._seen(x, s, y)))

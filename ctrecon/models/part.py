@@ -2,9 +2,10 @@
 
 import abc
 
-from torch import nn
+from torch import Tensor, nn
 
 from ctrecon.conv.convolution import Convolution
+from ctrecon.models.model import Stop
 from ctrecon.ode.block import Block
 
 
@@ -14,6 +15,10 @@ class Part(nn.Module, abc.ABC):
     @abc.abstractmethod
     def scale_correction(self, gain: int | float) -> None:
         """Scale by `gain` what the part adds to the reconstruction without it; near zero, every family starts as the same model."""
+
+    def stop(self, name: str, inputs: tuple[Tensor, ...]) -> Stop:
+        """Itself as a stop of a model, with what goes in there."""
+        return Stop(name, self, inputs)
 
     def convolutions(self) -> list[Convolution]:
         """All convolutions, from the input's side to the output's side."""

@@ -6,7 +6,7 @@ from torch import nn
 
 from ctrecon.conv.family import ConvFamily
 from ctrecon.models.initialisation import Initialisation
-from ctrecon.models.learned import Learned, full_precision
+from ctrecon.models.learned import Learned
 from ctrecon.models.model import Model
 from ctrecon.models.network import Network
 from ctrecon.ode.block import Block
@@ -43,6 +43,5 @@ class PostProcessing(Learned):
         return {"network": self.networks}
 
     def forward(self, y: Sinogram) -> Image:
-        with full_precision(y):
-            x = self.start(y)
+        x = self.first(y)
         return x + self.networks[0](x)

@@ -78,7 +78,6 @@ class PrimalDual(Learned):
         return {"dual network": self.duals, "primal network": self.primals}
 
     def forward(self, y: Sinogram) -> Image:
-        self.geometry.check(y)
         f, h = self._begin(y)
         for k in range(self.iterations):
             h = h + self.duals[k % len(self.duals)](self._measured(f, h, y))
@@ -92,9 +91,7 @@ class PrimalDual(Learned):
             yield replace(stop, turn=self.geometry.turn) if stop.part in on_views else stop
 
     def _begin(self, y: Sinogram) -> tuple[Tensor, Tensor]:
-        with full_precision(y):
-            x = self.start(y)
-        return x.repeat(1, self.primal, 1, 1), y.new_zeros(len(y), self.dual, *y.shape[2:])
+        return self.first(y).repeat(1, self.primal, 1, 1), y.new_zeros(len(y), self.dual, *y.shape[2:])
 
     def _measured(self, f: Tensor, h: Tensor, y: Sinogram) -> Tensor:
         with full_precision(y):

@@ -1,9 +1,7 @@
 """Learned proximal gradient with memory."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 
-import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -12,7 +10,7 @@ from ctrecon.errors import InputError
 from ctrecon.models.cell import Cell
 from ctrecon.models.initialisation import Initialisation
 from ctrecon.models.learned import Learned, full_precision
-from ctrecon.models.model import Iteration, Model, Stop
+from ctrecon.models.model import Iteration, Model
 from ctrecon.ode.block import Block
 from ctrecon.physics.data_term import DataTerm
 from ctrecon.physics.ray import RayTransform
@@ -72,9 +70,7 @@ class Unrolled(Learned):
         return self.term.ray
 
     def forward(self, y: Sinogram) -> Image:
-        self.geometry.check(y)
-        with full_precision(y):
-            x = self.start(y)
+        x = self.first(y)
         s = x.new_zeros(len(x), self.memory, *x.shape[2:])
         for k in range(self.iterations):
             cell = self.cells[k % len(self.cells)]
@@ -86,17 +82,6 @@ class Unrolled(Learned):
 
     def parts(self) -> dict[str, nn.ModuleList]:
         return {"cell": self.cells}
-
-    @torch.no_grad()
-    def stops(self, y: Sinogram) -> Iterator[Stop]:
-        """The first iteration of every cell."""
-        x = self.start(y)
-        s = x.new_zeros(len(x), self.memory, *x.shape[2:])
-        for k, cell in enumerate(self.cells):
-            inputs = x, self.term.gradient(x, y), s
-            on_images = partial(_on_images, cell) if cell.lipschitz is not None else None
-            yield Stop(f"cell {k + 1}", cell, inputs, tuple(cell.promises()), on_images, cell.lipschitz)
-            x, s = cell(*inputs)
 
     def iteration(self, y: Sinogram) -> Iteration | None:
         cell = self.cells[0]
@@ -114,7 +99,3 @@ class Unrolled(Learned):
         with full_precision(y):
             gradient = self.term.gradient(x, y)
         return cell(x, gradient, s)
-
-
-def _on_images(cell: Cell, x: Image) -> Image:
-    return cell(x, torch.zeros_like(x), x[:, :0])[0]

@@ -2,13 +2,12 @@
 
 import pytest
 import torch
-from conftest import experiment
+from conftest import experiment, layers
 
 from ctrecon.config.make import make
 from ctrecon.conv.domain import Moebius, Replicate, Ring, Zeros
 from ctrecon.conv.norm import NormBound, spectral_norm
 from ctrecon.errors import InputError
-from ctrecon.models.initialisation import isotropic_
 
 DOMAINS = [Zeros(), Replicate(), Ring(), Moebius()]
 KINDS = ["ordinary", "symmetric", "regular"]
@@ -18,14 +17,6 @@ NAMES = [type(domain).__name__ for domain in DOMAINS]
 def strip(kind, domain, conv="c4", kernel=3):
     e = experiment(f"conv={conv}", f"strip={kind}", f"strip.kernel={kernel}", "conv.channels=8")
     return make("strip", e.config["strip"])(e.family(), domain)
-
-
-def layers(family):
-    made = [family.lift(3), family.conv(), family.project(2)]
-    for layer in made:
-        isotropic_(layer)
-        torch.nn.init.normal_(layer.bias)
-    return made
 
 
 def shifted(z, views, flip):

@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 import torch
-from conftest import experiment
+from conftest import experiment, layers
 
 from ctrecon.conv import rotation
 from ctrecon.conv.domain import PADDING
@@ -17,14 +17,6 @@ from ctrecon.models.initialisation import isotropic_
 
 def family(conv, *words):
     return experiment(f"conv={conv}", *words).family()
-
-
-def layers(f):
-    made = [f.lift(3), f.conv(), f.project(2)]
-    for layer in made:
-        isotropic_(layer)
-        torch.nn.init.normal_(layer.bias)
-    return made
 
 
 @pytest.mark.parametrize("padding", sorted(PADDING))
