@@ -7,7 +7,8 @@ count. All learn from the same pairs of 50 views, one at a time, by Adam. The ra
 validation images; the test images are seen once, by the chosen training, upright and turned by 90 degrees. Guests: deepinv's U-Net after the same
 filtered back-projections, which are computed for it beforehand (where deepinv is installed: `uv sync --extra bench`), and the published recipe of
 learned primal-dual (zero start, its own draw of weights, beta2 0.99, clipped gradients, cosine). Two trainings run side by side; killed and started
-again, the race goes on. Writes race.csv (a row a training), curves.csv (validation PSNR against CPU seconds), race.md and race.png.
+again, the race goes on. Writes the facts of each training into FOLDER/trainings, and of all that lie there race.csv (a row a training), curves.csv
+(validation PSNR against CPU seconds), race.md and race.png; `--contestants` without a name only does the latter.
 """
 
 import argparse
@@ -68,7 +69,7 @@ def main() -> None:
     parser.add_argument("--test-size", default="null", help="test images; null: all")
     parser.add_argument("--budgets", type=float, nargs="+", default=[2.0, 8.0, 30.0], help="CPU minutes")
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-3, 3e-3])
-    parser.add_argument("--contestants", nargs="+", default=[*CONTESTANTS, GUEST])
+    parser.add_argument("--contestants", nargs="*", default=[*CONTESTANTS, GUEST])
     parser.add_argument("--one", nargs=3, metavar=("NAME", "MINUTES", "RATE"), help="this training only, in this process")
     parser.add_argument("--measure", action="store_true", help="with --one: measure it on the test images")
     chosen = parser.parse_args()
@@ -87,7 +88,7 @@ def main() -> None:
                     lambda name, minutes=minutes: start(name, best_rate(chosen.out, name, minutes), minutes, "--measure"), there
                 )
             )
-    return report(chosen.out, there, sorted(chosen.budgets))
+    return report(chosen.out)
 
 
 def start(name: str, rate: float, minutes: float, *more: str) -> None:
@@ -195,10 +196,9 @@ def tested(model: nn.Module, pairs: Pairs) -> dict[str, object]:
     return found | {"seconds_per_image": (time.process_time() - began) / (len(TURNS) * len(pairs))}
 
 
-def report(out: Path, names: list[str], budgets: list[float]) -> None:
-    """Tables and a picture of what was trained and measured."""
+def report(out: Path) -> None:
+    """Tables and a picture of every training that lies in the folder."""
     found = [json.loads(path.read_text()) for path in sorted((out / "trainings").glob("*.json"))]
-    found = [one for one in found if one["name"] in names and one["minutes"] in budgets]
     with (out / "race.csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["name", "minutes", "rate", "steps", "parameters", "seconds_per_step", "validation", "chosen"])
@@ -214,21 +214,34 @@ def report(out: Path, names: list[str], budgets: list[float]) -> None:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["name", "minutes", "cpu_seconds", "validation_psnr"])
         table.writerows([one["name"], one["minutes"], f"{at:.2f}", f"{value:.4f}"] for one in chosen for at, value in one["curve"])
-    text = ""
-    for minutes, group in groupby(chosen, key=lambda one: one["minutes"]):
-        text += f"## {minutes:g} CPU minutes\n\n{as_markdown([row(one) for one in group])}\n\n"
+    by_budget = {minutes: list(group) for minutes, group in groupby(chosen, key=lambda one: one["minutes"])}
+    tables = (f"## {minutes:g} CPU minutes\n\n{as_markdown([row(one) for one in group])}\n" for minutes, group in by_budget.items())
+    text = "\n".join(tables)
     (out / "race.md").write_text(text)
     print(text)
-    figure, panels = plt.subplots(1, len(budgets), figsize=(5 * len(budgets), 5), squeeze=False, sharey=True)
-    for axes, minutes in zip(panels[0], budgets, strict=True):
-        for one in (one for one in chosen if one["minutes"] == minutes):
-            axes.plot(*zip(*one["curve"], strict=True), label=one["name"], ls="-" if one["name"].endswith("plain") else "--")
+    if chosen:
+        draw(out / "race.png", by_budget)
+
+
+def draw(path: Path, by_budget: dict[float, list[dict]]) -> None:
+    """Validation PSNR against CPU seconds, a panel a budget: a colour an architecture, dashes for the equivariant forms."""
+    architectures = sorted({one["name"].split("-")[0] for group in by_budget.values() for one in group})
+    colours = dict(zip(architectures, plt.get_cmap("tab10")(np.arange(len(architectures)) % 10), strict=True))
+    figure, panels = plt.subplots(1, len(by_budget), figsize=(5 * len(by_budget), 5), squeeze=False)
+    for axes, (minutes, group) in zip(panels[0], by_budget.items(), strict=True):
+        for one in group:
+            architecture, _, family = one["name"].partition("-")
+            style = {"": ":", "plain": "-", "c4": "--", "p4": "-."}[family]
+            axes.plot(*zip(*one["curve"], strict=True), label=one["name"], ls=style, color=colours[architecture])
+        best = max(one["curve"][-1][1] for one in group)
+        axes.set_ylim(best - 4, best + 0.3)  # what breaks down or lies far behind leaves the picture
         axes.set_xlabel("CPU seconds")
         axes.set_title(f"{minutes:g} CPU minutes")
+        axes.legend(fontsize=6, loc="lower right")
     panels[0][0].set_ylabel("validation PSNR in dB")
-    panels[0][-1].legend(fontsize=6)
     figure.tight_layout()
-    figure.savefig(out / "race.png", dpi=150)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
 
 
 def row(one: dict) -> dict[str, str]:
