@@ -2,13 +2,15 @@
 
 python tests/benchmarks/race.py slices.h5 --budgets 2 8 --out FOLDER
 
-Each training is a process with one thread, stopped by its own CPU time, over which its rate rises and falls (one cycle); measuring does not
-count. All learn from the same pairs of 50 views, one at a time, by Adam. The rate of each contestant and budget is the better one of --rates on
-validation images; the test images are seen once, by the chosen training, upright and turned by 90 degrees. Guests: deepinv's U-Net after the same
-filtered back-projections, which are computed for it beforehand (where deepinv is installed: `uv sync --extra bench`), and the published recipe of
-learned primal-dual (zero start, its own draw of weights, beta2 0.99, clipped gradients, cosine). Two trainings run side by side; killed and started
-again, the race goes on. Writes the facts of each training into FOLDER/trainings, and of all that lie there race.csv (a row a training), curves.csv
-(validation PSNR against CPU seconds), race.md and race.png; `--contestants` without a name only does the latter.
+Machines differ and other work slows them down, so a CPU minute is defined: one in which REFERENCE takes 60 / SECONDS training steps. What a step of
+every contestant costs is measured against steps of REFERENCE in the same rounds of the same process (one thread, process time; the least of 15 each)
+and kept in costs.csv; a budget is then a number of steps, and a training gives the same weights wherever and whenever it runs. All learn from the
+same pairs of 50 views, one at a time, by Adam, whose rate rises and falls once; measuring does not count. The rate of each contestant and budget is
+the best one of --rates on validation images; the test images are seen once, by the chosen training, upright and turned by 90 degrees. Guests:
+deepinv's U-Net after the same filtered back-projections, which are computed for it beforehand (where deepinv is installed: `uv sync --extra bench`),
+and the published recipe of learned primal-dual (zero start, its own draw of weights, beta2 0.99, clipped gradients, cosine). --processes trainings run
+side by side; killed and started again, the race goes on. Writes the facts of each training into FOLDER/trainings, and of all that lie there race.csv
+(a row a training), curves.csv (validation PSNR against CPU seconds), race.md and race.png; `--contestants` without a name only does the latter.
 """
 
 import argparse
@@ -47,7 +49,10 @@ TURNS = (0, 90)
 LEARNED = [name for name in groups()["model"] if target("model", member("model", name)).fitting is Fitting.WEIGHTS]
 ARCHITECTURES = {name: [f"model={name}"] for name in LEARNED} | {  # every learned model as it is, and these
     "equilibrium": ["experiment=equilibrium"],
-    "unrolled_unet": ["network=unet", "model.iterations=4"],
+    "unrolled_flow": ["model=unrolled", "network=flow", "model.iterations=8"],
+    "unrolled_unet_1": ["model=unrolled", "network=unet", "model.iterations=1"],
+    "unrolled_unet_2": ["model=unrolled", "network=unet", "model.iterations=2"],
+    "unrolled_unet_4": ["model=unrolled", "network=unet", "model.iterations=4"],
     "unet": ["model=post_processing", "network=unet"],
     "flow": ["model=post_processing", "network=flow", "network.blocks=8"],
 }
@@ -55,11 +60,13 @@ FAMILIES = ("plain", "c4", "p4")
 CONTESTANTS = {f"{name}-{conv}": [*words, f"conv={conv}"] for name, words in ARCHITECTURES.items() for conv in FAMILIES}
 CONTESTANTS["published_primal_dual"] = ["experiment=primal_dual", "conv=plain"]
 GUEST = "deepinv_unet"
+REFERENCE, SECONDS = "unrolled_flow-c4", 0.2
+ROUNDS = 15
 CURVE = 8  # validations of a training, evenly over its budget
 
 
 def main() -> None:
-    """Train what is not trained, then set side by side."""
+    """Measure what a step costs, train what is not trained, then set side by side."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, help="HDF5 slices")
     parser.add_argument("--out", type=Path, default=Path("runs/race"))
@@ -67,27 +74,27 @@ def main() -> None:
     parser.add_argument("--train-size", type=int, default=100)
     parser.add_argument("--val-size", type=int, default=20)
     parser.add_argument("--test-size", default="null", help="test images; null: all")
-    parser.add_argument("--budgets", type=float, nargs="+", default=[2.0, 8.0, 30.0], help="CPU minutes")
+    parser.add_argument("--budgets", type=float, nargs="*", default=[2.0, 8.0, 30.0], help="CPU minutes")
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-3, 3e-3])
     parser.add_argument("--contestants", nargs="*", default=[*CONTESTANTS, GUEST])
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--one", nargs=3, metavar=("NAME", "MINUTES", "RATE"), help="this training only, in this process")
     parser.add_argument("--measure", action="store_true", help="with --one: measure it on the test images")
     chosen = parser.parse_args()
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    (chosen.out / "trainings").mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
     words = ["geometry=sparse_50", f"geometry.pixels={chosen.pixels}", "data=slices", f"data.file={chosen.file.resolve()}"]
     words += [f"data.train_size={chosen.train_size}", f"data.val_size={chosen.val_size}", f"data.test_size={chosen.test_size}"]
     if chosen.one:
         name, minutes, rate = chosen.one
         return (measure if chosen.measure else train)(chosen.out, name, float(minutes), float(rate), words)
     there = [name for name in chosen.contestants if name != GUEST or importlib.util.find_spec("deepinv")]
-    with ThreadPoolExecutor(2) as pool:
+    weigh(chosen.out, there, words)
+    with ThreadPoolExecutor(chosen.processes) as pool:
         for minutes in sorted(chosen.budgets):
             list(pool.map(lambda one, minutes=minutes: start(*one, minutes), [(n, r) for n in there for r in chosen.rates]))
-            list(
-                pool.map(
-                    lambda name, minutes=minutes: start(name, best_rate(chosen.out, name, minutes), minutes, "--measure"), there
-                )
-            )
+            best = [(name, best_rate(chosen.out, name, minutes)) for name in there]
+            list(pool.map(lambda one, minutes=minutes: start(*one, minutes, "--measure"), best))
     return report(chosen.out)
 
 
@@ -116,63 +123,99 @@ class Guest(nn.Module):
         return self.network(self.fbp(y))
 
 
-def made(out: Path, name: str, minutes: float, rate: float, words: list[str]) -> tuple[Experiment, nn.Module, Path]:
-    """A contestant freshly drawn, and where its facts go; its weights lie beside them, in .pt."""
-    torch.set_num_threads(1)
-    e = Experiment(compose([*CONTESTANTS.get(name, []), *words]))
-    torch.manual_seed(0)
-    return e, Guest(e.geometry) if name == GUEST else e.model(), out / "trainings" / f"{name}-{minutes:g}min-{rate:g}.json"
+class Training:
+    """A contestant freshly drawn, its pairs and its descent."""
+
+    def __init__(self, name: str, words: list[str]) -> None:
+        self.experiment = Experiment(compose([*CONTESTANTS.get(name, []), *words]))
+        torch.manual_seed(0)
+        self.model = Guest(self.experiment.geometry) if name == GUEST else self.experiment.model()
+        self.learner = self.model.network if name == GUEST else self.model
+        self.published = name == "published_primal_dual"
+        pairs = self.experiment.pairs("train")
+        every = (pairs.pair(k) for k in range(len(pairs)))
+        self.pairs = [(x, self.model.fbp(y)) for x, y in every] if name == GUEST else list(every)
+        self.order, self.left = np.random.default_rng(0), []
+        self.model(pairs.pair(0)[1])  # makes what is made at first use
+        self.descent = torch.optim.Adam(self.model.parameters(), lr=1e-3, betas=(0.9, 0.99 if self.published else 0.999))
+        self.schedule = SCHEDULES["cosine" if self.published else "one_cycle"]
+
+    def step(self, rate: float, part: float) -> float:
+        """One training step at a part of the cycle of this rate; returns the loss."""
+        self.model.train()
+        for group in self.descent.param_groups:
+            group["lr"] = rate * self.schedule(part)
+        if not self.left:
+            self.left = list(self.order.permutation(len(self.pairs)))
+        batch = [self.pairs[self.left.pop()] for _ in range(min(5 if self.published else 1, len(self.left)))]
+        self.descent.zero_grad()
+        loss = mse_loss(self.learner(torch.cat([y for _, y in batch])), torch.cat([x for x, _ in batch]))
+        loss.backward()
+        if self.published:
+            nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.descent.step()
+        return loss.item()
+
+
+def costs(out: Path) -> dict[str, float]:
+    """CPU seconds of a step, by contestant, as far as they were measured."""
+    path = out / "costs.csv"
+    return {name: float(value) for name, value in csv.reader(path.open())} if path.exists() else {}
+
+
+def weigh(out: Path, names: list[str], words: list[str]) -> None:
+    """Measure what a step of each contestant costs against one of REFERENCE, where that is not known."""
+    known = costs(out) | {REFERENCE: SECONDS}
+    reference = Training(REFERENCE, words)
+    for name in [name for name in names if name not in known]:
+        other, spent = Training(name, words), []
+        for _ in range(ROUNDS):
+            times = []
+            for training in (reference, other):
+                began = time.process_time()
+                training.step(1e-3, 0.5)
+                times.append(time.process_time() - began)
+            spent.append(times)
+        least = np.min(spent, axis=0)  # other work on the machine only adds
+        known[name] = float(SECONDS * least[1] / least[0])
+        print(f"{name}: a step costs {known[name] / SECONDS:.2f} of one of {REFERENCE}, here {least[0]:.3f} s", flush=True)
+        with (out / "costs.csv").open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows((one, f"{cost:.4f}") for one, cost in sorted(known.items()))
+
+
+def facts_of(out: Path, name: str, minutes: float, rate: float) -> Path:
+    """The file of a training's facts; its weights lie beside it, in .pt."""
+    return out / "trainings" / f"{name}-{minutes:g}min-{rate:g}.json"
 
 
 def measure(out: Path, name: str, minutes: float, rate: float, words: list[str]) -> None:
     """Measure a training on the test images, once."""
-    e, model, where = made(out, name, minutes, rate, words)
+    where = facts_of(out, name, minutes, rate)
     known = json.loads(where.read_text())
     if known["validation"] and "test" not in known:
-        model.load_state_dict(torch.load(where.with_suffix(".pt"), weights_only=True))
-        where.write_text(json.dumps(known | tested(model, e.pairs("test"))))
+        training = Training(name, words)
+        training.model.load_state_dict(torch.load(where.with_suffix(".pt"), weights_only=True))
+        where.write_text(json.dumps(known | tested(training.model, training.experiment.pairs("test"))))
 
 
 def train(out: Path, name: str, minutes: float, rate: float, words: list[str]) -> None:
-    """Train for so much CPU time, where that is not done."""
-    e, model, where = made(out, name, minutes, rate, words)
+    """Train for as many steps as the CPU time has, where that is not done."""
+    where = facts_of(out, name, minutes, rate)
     if where.exists():
         return
-    where.parent.mkdir(parents=True, exist_ok=True)
-    pairs, validation = e.pairs("train"), e.pairs("val")
-    published = name == "published_primal_dual"
-    every = [pairs.pair(k) for k in range(len(pairs))]
-    ahead = [(x, model.fbp(y)) for x, y in every] if name == GUEST else every
-    learner = model.network if name == GUEST else model
-    descent = torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.99 if published else 0.999))
-    schedule = SCHEDULES["cosine" if published else "one_cycle"]
-    order = np.random.default_rng(0)
-    curve, spent, steps, seen = [], 0.0, 0, []
-    model(every[0][1])  # makes what is made at first use
-    while spent < 60 * minutes:
-        model.train()
-        began = time.process_time()
-        for group in descent.param_groups:
-            group["lr"] = rate * schedule(spent / (60 * minutes))
-        if not seen:
-            seen = list(order.permutation(len(ahead)))
-        batch = [ahead[seen.pop()] for _ in range(min(5 if published else 1, len(seen)))]
-        descent.zero_grad()
-        loss = mse_loss(learner(torch.cat([y for _, y in batch])), torch.cat([x for x, _ in batch]))
-        loss.backward()
-        if published:
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        descent.step()
-        steps, spent = steps + 1, spent + time.process_time() - began
-        if not torch.isfinite(loss):
+    training, cost = Training(name, words), costs(out)[name]
+    validation, steps = training.experiment.pairs("val"), max(1, round(60 * minutes / cost))
+    curve = []
+    for done in range(1, steps + 1):
+        if not np.isfinite(training.step(rate, (done - 1) / steps)):
             break
-        if spent >= (len(curve) + 1) / CURVE * 60 * minutes:
-            curve.append((spent, measured(model, validation)[0].mean()))
-    torch.save(model.state_dict(), where.with_suffix(".pt"))
-    last = curve[-1][1] if torch.isfinite(loss) else None
-    facts = {"name": name, "minutes": minutes, "rate": rate, "steps": steps, "seconds_per_step": spent / steps, "curve": curve}
-    where.write_text(json.dumps(facts | {"validation": last, "parameters": sum(p.numel() for p in model.parameters())}))
-    print(f"{name}, {minutes:g} min, rate {rate:g}: {steps} steps, validation {last or float('nan'):.2f} dB", flush=True)
+        if done * CURVE // steps > (done - 1) * CURVE // steps:
+            curve.append((done * cost, measured(training.model, validation)[0].mean()))
+    torch.save(training.model.state_dict(), where.with_suffix(".pt"))
+    last = curve[-1][1] if curve and curve[-1][0] == steps * cost else None  # not where it broke down
+    facts = {"name": name, "minutes": minutes, "rate": rate, "steps": done, "seconds_per_step": cost, "curve": curve}
+    where.write_text(json.dumps(facts | {"validation": last, "parameters": sum(p.numel() for p in training.model.parameters())}))
+    print(f"{name}, {minutes:g} min, rate {rate:g}: {done} steps, validation {last or float('nan'):.2f} dB", flush=True)
 
 
 @torch.no_grad()
@@ -252,7 +295,7 @@ def row(one: dict) -> dict[str, str]:
         "steps": f"{one['steps']:,}",
         "parameters": f"{one['parameters']:,}",
     }
-    shown |= {"s a step": f"{one['seconds_per_step']:.3f}", "s an image": f"{one['seconds_per_image']:.3f}"}
+    shown |= {"s a step": f"{one['seconds_per_step']:.2f}", "s an image": f"{one['seconds_per_image']:.3f}"}
     for turn in TURNS:
         lies, values = "upright" if turn == 0 else f"{turn} degrees", one["test"][str(turn)]
         for name, digits in (("psnr", 2), ("ssim", 3)):
