@@ -19,7 +19,7 @@ WORDS = ["train", "model=tv", "geometry=tiny", "data.size=32"]
 
 def test_a_search_says_how_far_it_is_and_stops_within_a_trial(tmp_path):
     """In a real process, which has minutes to go."""
-    words = [*WORDS, "data.val_size=128", "model.iterations=500"]
+    words = [*WORDS, "data.val_size=128", "model.iterations=5000"]
     command = [sys.executable, "-W", "ignore", "-m", "ctrecon", *words]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as training:
         lines = [training.stdout.readline() for _ in range(4)]
