@@ -14,10 +14,14 @@ class Convolution(nn.Module, abc.ABC):
 
     Args:
         domain: Where its features live.
+
+    Attributes:
+        zero_mean: Filters less their mean over the pixels that they cover: K of a constant is zero, away from the edge.
     """
 
     weight: nn.Parameter
     bias: nn.Parameter
+    zero_mean = False
 
     def __init__(self, domain: Domain) -> None:
         super().__init__()
@@ -41,7 +45,8 @@ class Convolution(nn.Module, abc.ABC):
 
     def filter(self) -> Filter:
         """The filter in use."""
-        return self.expand(self.weight)
+        kernel = self.expand(self.weight)
+        return kernel - kernel.mean((2, 3), keepdim=True) if self.zero_mean else kernel
 
     def forward(self, z: Features) -> Channels:
         """K z + b."""

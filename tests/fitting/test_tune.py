@@ -1,5 +1,6 @@
 """A classical model's one number: the search says how far it is, and stops in the middle of a trial."""
 
+import math
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from conftest import inside
 from ctrecon.fitting.validate import batched
 from ctrecon.machine.interrupt import STOPPED
 from ctrecon.models.least_squares import Tikhonov
+from ctrecon.models.tv import TV
 from ctrecon.runs.run import HISTORY, STATUS, Run
 
 WORDS = ["train", "model=tv", "geometry=tiny", "data.size=32"]
@@ -37,7 +39,10 @@ def test_a_search_says_how_far_it_is_and_stops_within_a_trial(tmp_path):
 
 def test_status_of_a_search_counts_its_trials(tmp_path, capsys):
     inside(*WORDS, "data.val_size=2", "model.iterations=3", cwd=tmp_path)
-    trials = len(Run(tmp_path / "runs/tv/0").read_rows(HISTORY))
+    rows = Run(tmp_path / "runs/tv/0").read_rows(HISTORY)
+    trials, (low, high) = len(rows), (math.log10(bound) for bound in TV.bounds)
+    first = low + (3 - math.sqrt(5)) / 2 * (high - low)  # the golden section of the bounds' logarithms, as Brent's method begins
+    assert math.log10(float(rows[0]["weight"])) == pytest.approx(first, abs=1e-4)
     assert f"at most {14} trials" in capsys.readouterr().out and 3 < trials <= 14
     inside("status", cwd=tmp_path)
     assert f"| {trials}/{trials} " in capsys.readouterr().out
@@ -69,6 +74,14 @@ def test_a_stopped_search_leaves_in_its_folder_that_it_is_stopped_and_the_best_s
     inside(*words, cwd=tmp_path)
     assert run.done() and [float(row["psnr"]) for row in run.read_rows(HISTORY)][:3] == scores
     assert float(run.read_rows(HISTORY)[3]["seconds"]) == 4  # those before the stop count, the pause does not
+
+
+def test_no_more_pixels_go_through_the_model_at_a_time_than_are_allowed(tmp_path, monkeypatch):
+    sizes, forward = [], Tikhonov.forward
+    monkeypatch.setattr("ctrecon.fitting.tune.TOGETHER", 2 * 32**2)
+    monkeypatch.setattr(Tikhonov, "forward", lambda model, y: sizes.append(len(y)) or forward(model, y))
+    inside("train", "model=tikhonov", *WORDS[2:], "data.val_size=3", cwd=tmp_path)
+    assert sizes == [2, 1] * (len(sizes) // 2)
 
 
 @pytest.mark.parametrize(("count", "size", "groups"), [(5, 2, [(0, 1), (2, 3), (4,)]), (2, 4, [(0, 1)]), (0, 3, [])])

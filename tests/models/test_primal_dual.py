@@ -59,7 +59,7 @@ def test_published_primal_dual_is_the_published_iteration(published):
         for layer, activation in primal.layers:
             z = prelu(same(z, layer), activation.below)
         f = f + same(z, primal.project)
-    torch.testing.assert_close(m(y), f[:, :1], rtol=0, atol=1e-5 * float(f.abs().max()))
+    torch.testing.assert_close(m(y), f[:, :1], rtol=0, atol=1e-5 * f.abs().max().item())
 
 
 def test_learned_gradient_is_the_published_iteration():

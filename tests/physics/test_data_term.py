@@ -7,7 +7,7 @@ from torch.func import jacrev
 
 from ctrecon.config.make import make
 from ctrecon.physics.attenuation import MU_MAX
-from ctrecon.physics.data_term import LeastSquares, PoissonLikelihood
+from ctrecon.physics.data_term import LeastSquares, PoissonLikelihood, ProximalLeastSquares
 from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
 
@@ -63,6 +63,30 @@ def test_least_squares_is_half_the_squared_misfit_of_each_image(normalised):
     expected = (x.flatten(1) @ M.T - y.flatten(1)).square().sum(1) / 2 / (square if normalised else 1)
     torch.testing.assert_close(d.value(x, y), expected, rtol=1e-6, atol=0)
     assert d.nonexpansive == normalised and d.factor == pytest.approx(1 / square if normalised else 1, rel=1e-6)
+
+
+@pytest.mark.parametrize("strength", [0.3, 100.0])
+def test_proximal_step_is_the_minimum_between_misfit_and_image(strength):
+    """argmin t |A z - y|^2 / ||A||^2 + |z - x|^2, solved as it stands; one iteration is no proximal step, and non-expansive all the same."""
+    d, M, square = explicit(ProximalLeastSquares, strength=strength, iterations=300)
+    x, y = torch.rand(2, 1, 4, 4).double(), torch.rand(2, 1, *d.ray.geometry.shape).double()
+    normal = torch.eye(16).double() + strength / square * M.T @ M
+    z = torch.linalg.solve(normal, (x.flatten(1) + strength / square * y.flatten(1) @ M).T).T
+    torch.testing.assert_close((x - d.gradient(x, y)).flatten(1), z, rtol=1e-6, atol=1e-9)
+    least = 0.5 * strength / square * (z @ M.T - y.flatten(1)).square().sum(1) + 0.5 * (z - x.flatten(1)).square().sum(1)
+    torch.testing.assert_close(d.value(x, y), least, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("strength", [0.3, 100.0])
+@pytest.mark.parametrize("iterations", [1, 2, 5])
+def test_proximal_steps_never_expand_and_add_no_more_noise_than_they_say(strength, iterations):
+    d, _, square = explicit(ProximalLeastSquares, strength=strength, iterations=iterations)
+    x, y = torch.zeros(1, 1, 4, 4).double(), torch.zeros(1, 1, *d.ray.geometry.shape).double()
+    step = jacrev(lambda v: v - d.gradient(v, y))(x).reshape(16, 16)
+    noise = jacrev(lambda w: d.gradient(x, w))(y).reshape(16, -1)
+    assert torch.linalg.matrix_norm(step, 2) <= 1 + 1e-6
+    assert torch.linalg.matrix_norm(noise, 2) * square**0.5 <= d.noise_gain * (1 + 1e-6)
+    assert torch.linalg.matrix_norm(noise, 2) * square**0.5 >= 0.5 * d.noise_gain
 
 
 @pytest.mark.parametrize("normalised", [True, False])
