@@ -26,7 +26,7 @@ from ctrecon.runs.digits import quality, shown
 
 # Narrow models, so that a laptop trains both in a few minutes; everything else is the default.
 WORDS = ["geometry=sparse_50", "noise=poisson_10k", "data.train_size=20", "data.val_size=5", "data.test_size=15"]
-NARROW = ["conv.channels=16", "model.iterations=5", "fit.validate_every=50"]
+NARROW = ["model=unrolled", "conv.channels=16", "model.iterations=5", "fit.validate_every=50"]
 CONTESTANTS = {"plain": ["conv=plain", *NARROW], "c4": ["conv=c4", *NARROW], "fbp": ["model=fbp"]}
 
 

@@ -61,19 +61,18 @@ SMALL = ["conv.channels=16", "data.train_size=3", "data.val_size=2", "data.test_
 
 def experiment(*words: str) -> Experiment:
     """An experiment of a few seconds; words come last and win."""
-    other = any(word.startswith("model=") for word in words)
-    few = ["model.iterations=20"] if "model=tv" in words else [] if other else ["model.iterations=2"]
-    few = EQUILIBRIUM if "model=equilibrium" in words else few
-    config, small = _default()
-    chosen = Words([*few, *words])
+    models = [word for word in words if word.startswith("model=")] or ["model=unrolled"]
+    few = {"model=tv": ["model.iterations=20"], "model=unrolled": ["model.iterations=2"], "model=equilibrium": EQUILIBRIUM}
+    config, small = _default(models[-1])
+    chosen = Words([*few.get(models[-1], []), *words])
     chosen.parsed = small.parsed + chosen.parsed
     return Experiment(amend(copy.deepcopy(config), chosen))
 
 
 @functools.cache
-def _default() -> tuple[dict, Words]:
+def _default(model: str) -> tuple[dict, Words]:
     """Composing takes longer than most tests."""
-    return compose([]), Words(["geometry=tiny", *SMALL])
+    return compose([model]), Words(["geometry=tiny", *SMALL])
 
 
 def field_of(field: str, conv: str, *words: str) -> tuple[ConvFamily, VectorField]:

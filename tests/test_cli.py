@@ -18,7 +18,7 @@ from skimage.io import imread
 from ctrecon.cli import VERBS
 from ctrecon.runs.run import Run
 
-TINY = ["geometry=tiny", "conv.channels=8", "model.iterations=2", "fit.steps=4", "fit.validate_every=2"]
+TINY = ["geometry=tiny", "model=unrolled", "conv.channels=8", "model.iterations=2", "fit.steps=4", "fit.validate_every=2"]
 
 
 def run(*words, cwd, **limits):
@@ -161,13 +161,13 @@ def test_reconstruction_of_a_measured_stack(workplace, shared):
 
 
 def test_show_tells_what_a_configuration_builds(tmp_path, capsys):
-    inside("show", "conv=c8", "geometry=fan_htc2022", "geometry.pixels=32", "geometry.views=72", cwd=tmp_path)
+    inside("show", "model=unrolled", "conv=c8", "geometry=fan_htc2022", "geometry.pixels=32", "geometry.views=72", cwd=tmp_path)
     out = capsys.readouterr().out
     assert "8,752 parameters" in out and "a quarter turn of the sinogram turns the image" in out
     assert "4 of 4 turns and 4 of 4 mirrors" in out and "of one pixel in 8" in out and "auto: a stored matrix would be" in out
     assert any("\u2801" <= character <= "\u28ff" for character in out)  # the drawing, in braille
     large = ["geometry=fan_htc2022", "geometry.pixels=160"]  # the matrix is too large to be made just to be shown
-    inside("show", "conv=c8", *large, "out=scan.png", cwd=tmp_path)
+    inside("show", "model=unrolled", "conv=c8", *large, "out=scan.png", cwd=tmp_path)
     out = capsys.readouterr().out
     assert "8,752 parameters" in out and "too large to try" in out and "no quarter turn" in out  # 721 views: one twice
     assert imread(tmp_path / "scan.png").shape[:2] == (600, 600)

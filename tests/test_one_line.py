@@ -77,7 +77,7 @@ def test_what_libraries_say_stays_away_from_the_terminal(tmp_path, monkeypatch, 
 
 def test_nothing_but_the_answer_in_a_real_process(tmp_path):
     """Libraries warn while they are imported, too."""
-    words = ["show", "geometry=tiny", "conv=c4", "model.iterations=1", "conv.channels=8"]
+    words = ["show", "geometry=tiny", "conv=c4", "network.levels=1", "conv.channels=8"]
     done = subprocess.run([sys.executable, "-m", "ctrecon", *words], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0 and done.stderr == "" and "parameters" in done.stdout
 

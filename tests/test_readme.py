@@ -26,7 +26,7 @@ SMALL = {
         *("contestants=[plain,c4]", "sizes=[5]", "seeds=[0]", "rates=[1e-3]", "conv.channels=8", "data.val_size=2"),
         *("geometry.pixels=32", "geometry.views=16", "model.iterations=1", "fit.steps=1", "fit.validate_every=1"),
     ],
-    "train": ["geometry.pixels=32", "geometry.views=16", "conv.channels=8", "model.iterations=2", "fit.steps=2"],
+    "train": ["geometry.pixels=32", "geometry.views=16", "conv.channels=8", "network.levels=1", "fit.steps=2"],
     "simulate": ["geometry.pixels=32", "geometry.views=16"],
     "show": ["geometry.pixels=32", "geometry.views=72"],
 }

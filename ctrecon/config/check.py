@@ -8,7 +8,7 @@ from ctrecon.config.compose import compose, config_of
 from ctrecon.config.conf import defaults, groups
 from ctrecon.config.options import kinds_of, options, takes_words
 from ctrecon.config.place import check_new
-from ctrecon.config.plan import LISTS, plan_of
+from ctrecon.config.plan import LISTS, plan_of, words_of
 from ctrecon.config.words import Words, unknown
 from ctrecon.errors import InputError
 from ctrecon.runs.run import CONFIG
@@ -30,13 +30,15 @@ def check(verb: str, words: Sequence[str]) -> Sequence[str]:
         return words
     words = Words(words)
     chosen, of_experiment = options(verb, _known_words(verb, words))
+    before: list[str] = []
     if "figure" in chosen:
-        plan_of(chosen["figure"], chosen["profile"], chosen["contestants_file"], **{key: chosen[key] for key in LISTS})
+        lists = {key: chosen[key] for key in LISTS}
+        before = words_of(plan_of(chosen["figure"], chosen["profile"], chosen["contestants_file"], **lists))
     if verb == "evaluate":
         check_measured(chosen, of_experiment)
     of_experiment = of_experiment.only(lambda word: not word.about_hydra)
     if of_experiment or chosen.get("run"):  # else what is shipped is right
-        config = config_of(chosen.get("run"), of_experiment)
+        config = config_of(chosen.get("run"), [*before, *of_experiment])
         if verb in ON_IMAGES:
             check_images(config)
     check_new(chosen, kinds_of(verb))
@@ -51,7 +53,7 @@ def _known_words(verb: str, words: Words) -> Words:
         for word in of_experiment.parsed:
             if "." not in word.key and word.key not in top:
                 raise unknown(word.key, [*known, *top])
-        if of_experiment and "run" not in [word.key for word in words.parsed]:
+        if of_experiment and not {"run", "figure"} & {word.key for word in words.parsed}:
             compose(of_experiment)
     return words
 

@@ -51,9 +51,12 @@ def composed(words: Words) -> tuple[dict[str, Any], dict[str, str | None]]:
     known = groups()
     _check_members(words, known)
     members = {word.key: "null" if word.values[0] is None else str(word.values[0]) for word in words.parsed if word.key in known}
-    # What an experiment overrides depends on the members: then Hydra puts them together. Else one takes the place of another (`amend`).
-    by_hydra = {"experiment"} if members.get("experiment", "null") == "null" else {g for g in members if not is_file(g, members[g])}
+    # What an experiment or a model overrides depends on the members: then Hydra puts them together. Else one takes the place of another (`amend`).
+    by_hydra = {"experiment", "model"} if members.get("experiment", "null") == "null" else set(members)
+    by_hydra = {group for group in by_hydra if not is_file(group, members.get(group, ""))}
     choices = [f"{group}={name}" for group, name in members.items() if group in by_hydra]
+    if is_file("model", members.get("model", "")):
+        choices.append("model=unrolled")  # which overrides nothing, as a file does
     values, chosen = copy.deepcopy(_put_together((*choices, *words.only(lambda word: word.about_hydra))))
     for group, name in members.items():
         if group not in by_hydra:

@@ -23,8 +23,8 @@ def _groups(conf: Path) -> dict[str, list[str]]:
 
 
 def member(group: str, name: str) -> dict[str, Any]:
-    """The options of a member of a group."""
-    return read_yaml(CONF / group / f"{name}.yaml")
+    """The options of a member of a group, without what it says of other groups."""
+    return {key: value for key, value in read_yaml(CONF / group / f"{name}.yaml").items() if key != "defaults"}
 
 
 def defaults(verb: str) -> dict[str, Any]:

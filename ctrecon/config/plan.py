@@ -69,6 +69,12 @@ def plan_of(figure: str, profile: str, contestants_file: str | None = None, **ot
     return {"seeds": plan["profile"]["seeds"], "rates": plan["profile"]["rates"]} | plan | given
 
 
+def words_of(plan: dict[str, Any]) -> list[str]:
+    """The words of every training of a plan: the profile's, then the figure's."""
+    profile = plan["profile"]
+    return [*profile["words"], f"conv.channels={profile['width']}", *plan.get("words", [])]
+
+
 def _own(path: Path) -> dict[str, dict[str, Any]]:
     """The contestants of a user's file. Raises InputError where it is not in the form of conf/contestants.yaml, or names one that is known."""
     content = read_yaml(path)

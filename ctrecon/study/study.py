@@ -15,6 +15,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from ctrecon.config.plan import words_of
 from ctrecon.errors import InputError
 from ctrecon.runs.results import Results
 from ctrecon.runs.run import Run
@@ -62,14 +63,14 @@ class Study:
     """
 
     def __init__(self, figure: str, plan: dict[str, Any], folder: Path, words: Sequence[str]) -> None:
-        profile, own, known = plan["profile"], plan.get("words", []), plan["known"]
-        self.folder = folder / figure if own else folder  # trainings of the same name that no other figure has
-        self.words = [*profile["words"], f"conv.channels={profile['width']}", *own, *words]
+        known = plan["known"]
+        self.folder = folder / figure if plan.get("words") else folder  # trainings of the same name that no other figure has
+        self.words = [*words_of(plan), *words]
         self.sizes: list[Size] = plan["sizes"]
         self.seeds: list[int] = plan["seeds"]
         self.rates: list[float] = plan["rates"]
         self.turns: list[int | float] = plan["turns"]
-        self.where = "" if plan["turns"] == profile["turns"] else figure  # measurements that no other figure has
+        self.where = "" if plan["turns"] == plan["profile"]["turns"] else figure  # measurements that no other figure has
         self.contestants: list[str] = plan["contestants"]
         for name in self.contestants:
             if not any(name in kind for kind in known.values()):

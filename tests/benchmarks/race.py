@@ -53,7 +53,6 @@ ARCHITECTURES = {name: [f"model={name}"] for name in LEARNED} | {  # every learn
     "unrolled_unet_1": ["model=unrolled", "network=unet", "model.iterations=1"],
     "unrolled_unet_2": ["model=unrolled", "network=unet", "model.iterations=2"],
     "unrolled_unet_4": ["model=unrolled", "network=unet", "model.iterations=4"],
-    "unet": ["model=post_processing", "network=unet"],
     "flow": ["model=post_processing", "network=flow", "network.blocks=8"],
 }
 FAMILIES = ("plain", "c4", "p4")

@@ -20,7 +20,7 @@ from ctrecon.runs.run import HISTORY, Run
 
 RECIPES = {
     "paper": ["experiment=paper", "conv.channels=32", "fit.steps=5000", "fit.validate_every=250"],
-    "default": ["fit.steps=1000", "fit.validate_every=25"],
+    "default": ["model=unrolled", "fit.steps=1000", "fit.validate_every=25"],
 }
 FAMILIES = ("plain", "c4")
 

@@ -33,7 +33,13 @@ def main() -> None:
     models = {}
     for name, words in STRUCTURES.items():
         for conv in ("plain", "c4"):
-            base = ["geometry=sparse_50", f"geometry.pixels={chosen.pixels}", f"conv={conv}", "model.iterations=5"]
+            base = [
+                "geometry=sparse_50",
+                f"geometry.pixels={chosen.pixels}",
+                f"conv={conv}",
+                "model=unrolled",
+                "model.iterations=5",
+            ]
             e = Experiment(compose([*base, *words, "block.steps=2"]))
             model, y = e.model().train(), e.geometry.fov_m * torch.rand(1, 1, *e.geometry.shape)
             models[name, conv] = model, torch.optim.Adam(model.parameters()), y

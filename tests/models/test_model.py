@@ -112,7 +112,6 @@ ARCHITECTURES = {name: [f"model={name}"] + ["model.iterations=2"] * ("iterations
     "equilibrium": ["model=equilibrium"],
     "unrolled_unet": ["network=unet", "network.levels=2"],
     "primal_dual_layers": ["model=primal_dual", "network=layers", "activation=prelu", "model.iterations=2"],
-    "unet": ["model=post_processing", "network=unet"],
 }
 SCANS = {
     "parallel": [],
