@@ -50,9 +50,9 @@ LEARNED = [name for name in groups()["model"] if target("model", member("model",
 ARCHITECTURES = {name: [f"model={name}"] for name in LEARNED} | {  # every learned model as it is, and these
     "equilibrium": ["experiment=equilibrium"],
     "unrolled_flow": ["model=unrolled", "network=flow", "model.iterations=8"],
-    "unrolled_unet_1": ["model=unrolled", "network=unet", "model.iterations=1"],
-    "unrolled_unet_2": ["model=unrolled", "network=unet", "model.iterations=2"],
-    "unrolled_unet_4": ["model=unrolled", "network=unet", "model.iterations=4"],
+    "unrolled_unet_1": ["model=unrolled_unet", "model.iterations=1"],
+    "unrolled_unet_4": ["model=unrolled_unet", "model.iterations=4"],
+    "unet": ["model=post_processing", "network=unet"],
     "flow": ["model=post_processing", "network=flow", "network.blocks=8"],
 }
 FAMILIES = ("plain", "c4", "p4")

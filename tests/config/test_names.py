@@ -9,7 +9,7 @@ def test_what_learns_is_named_after_its_features_and_what_does_not_after_itself(
     """The default model after its features alone."""
     config = training([f"model={model}", "conv=p4"])
     learns = target("model", config["model"]).fitting is Fitting.WEIGHTS
-    assert config["name"] == ("p4" if model == "unet" else f"{model}-p4" if learns else model)
+    assert config["name"] == ("p4" if model == "unrolled_unet" else f"{model}-p4" if learns else model)
 
 
 def test_a_sweep_names_what_varies_after_the_name():

@@ -110,7 +110,8 @@ def test_whole_reconstruction_turns_with_the_object(conv, field, integrator):
 LEARNED = [name for name in groups()["model"] if target("model", member("model", name)).fitting is Fitting.WEIGHTS]
 ARCHITECTURES = {name: [f"model={name}"] + ["model.iterations=2"] * ("iterations" in member("model", name)) for name in LEARNED} | {
     "equilibrium": ["model=equilibrium"],
-    "unrolled_unet": ["network=unet", "network.levels=2"],
+    "unrolled_unet": ["model=unrolled_unet", "network.levels=2"],
+    "unet": ["model=post_processing", "network=unet"],
     "primal_dual_layers": ["model=primal_dual", "network=layers", "activation=prelu", "model.iterations=2"],
 }
 SCANS = {
