@@ -15,10 +15,12 @@ class Activation(nn.Module, abc.ABC):
         slope: A Lipschitz constant of s.
         pointwise: Whether s acts on each number alone and never falls: then s(K z + b) is pulled back to the gradient of a convex
             function, and fields built from it keep their promises.
+        homogeneous: Whether s(c z) = c s(z) for all c > 0.
     """
 
     slope: float = 1.0
     pointwise: bool = True
+    homogeneous: bool = False
 
     @abc.abstractmethod
     def forward(self, z: Tensor) -> Tensor:
@@ -40,6 +42,8 @@ class LeakyRelu(Activation):
         below: Slope of the negative half, in [0, 1].
     """
 
+    homogeneous = True
+
     def __init__(self, below: int | float = 0.01) -> None:
         super().__init__()
         self.below = below
@@ -53,6 +57,8 @@ class LeakyRelu(Activation):
 
 class Relu(Activation):
     """max(z, 0)."""
+
+    homogeneous = True
 
     def forward(self, z: Tensor) -> Tensor:
         return functional.relu(z)
@@ -71,6 +77,7 @@ class Prelu(Activation):
     """
 
     pointwise = False  # what is learned may fall
+    homogeneous = True
 
     def __init__(self, below: int | float = 0.0) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ class Convolution(nn.Module, abc.ABC):
     """
 
     weight: nn.Parameter
-    bias: nn.Parameter
+    bias: nn.Parameter | None  # None: K z alone
     zero_mean = False
 
     def __init__(self, domain: Domain) -> None:
@@ -33,7 +33,7 @@ class Convolution(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def shift(self) -> Float[Tensor, " O"]:
-        """The bias of each output channel."""
+        """The bias of each output channel, where there is one."""
 
     @abc.abstractmethod
     def reset_as_published(self) -> None:
@@ -50,7 +50,7 @@ class Convolution(nn.Module, abc.ABC):
 
     def forward(self, z: Features) -> Channels:
         """K z + b."""
-        return self.domain.correlate(z, self.filter(), self.shift(), self.flip)
+        return self.domain.correlate(z, self.filter(), None if self.bias is None else self.shift(), self.flip)
 
     def linear(self, z: Features) -> Channels:
         """K z."""

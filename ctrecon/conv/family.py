@@ -26,6 +26,7 @@ class ConvFamily(abc.ABC):
         kernel: Filter width, odd.
         padding: What lies outside the image, zeros or replicate.
         activation: A nonlinearity that commutes with permutations of the channels, hence with the group; leaky ReLU where none is given.
+        bias: Whether layers add a bias. Without it, and with a homogeneous activation, c times the inputs give c times the outputs, c > 0.
 
     Raises:
         InputError: A value is out of range.
@@ -35,15 +36,22 @@ class ConvFamily(abc.ABC):
     order: int = 1
     rotations: int = 1
 
-    def __init__(self, kernel: int, padding: str, activation: Activation | None) -> None:
+    def __init__(self, kernel: int, padding: str, activation: Activation | None, bias: bool = True) -> None:
         if kernel < 1 or kernel % 2 == 0:
             raise InputError(f"conv.kernel={kernel}: expected an odd number")
         self.kernel, self.domain = kernel, image_domain(padding)
-        self._activation = activation or LeakyRelu()
+        self._activation, self.bias = activation or LeakyRelu(), bias
 
-    @abc.abstractmethod
     def layer(self, inputs: Side, outputs: Side) -> Convolution:
         """A convolution between numbers of scalar channels, or features of families of this kind."""
+        made = self._layer(inputs, outputs)
+        if not self.bias:
+            made.bias = None
+        return made
+
+    @abc.abstractmethod
+    def _layer(self, inputs: Side, outputs: Side) -> Convolution:
+        """The same, with a bias."""
 
     @abc.abstractmethod
     def turn(self, z: Features) -> Features:
@@ -57,6 +65,15 @@ class ConvFamily(abc.ABC):
     def activation(self) -> Activation:
         """A nonlinearity for these features, a new one for each place: activations may have parameters."""
         return copy.deepcopy(self._activation).on_fields(self.width // self.order, self.order)
+
+    def on_scalars(self, channels: int) -> Activation:
+        """The same nonlinearity for so many scalar channels."""
+        return copy.deepcopy(self._activation).on_fields(channels, 1)
+
+    @property
+    def homogeneous(self) -> bool:
+        """Whether every layer followed by the activation gives c times as much for c times the inputs, c > 0."""
+        return not self.bias and self._activation.homogeneous
 
     def on(self, domain: Domain) -> "ConvFamily":
         """The same kind of features on another domain."""

@@ -19,12 +19,13 @@ class Images(ConvFamily):
 
     def __init__(self, family: ConvFamily) -> None:
         self.family, self.kernel, self.domain, self.rotations = family, family.kernel, family.domain, family.rotations
+        self.bias, self._activation = family.bias, family._activation
 
     @property
     def activation(self):
         return self.family.activation
 
-    def layer(self, inputs: Side, outputs: Side) -> Convolution:
+    def _layer(self, inputs: Side, outputs: Side) -> Convolution:
         layer = self.family.lift(1)
         layer.zero_mean = True
         return layer

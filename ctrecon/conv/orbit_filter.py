@@ -57,4 +57,5 @@ class OrbitFilter(Convolution):
         """As torch draws an ordinary convolution of the same fan-in."""
         bound = 1 / math.sqrt(math.prod(self.filter().shape[1:]))
         nn.init.uniform_(self.weight, -bound, bound)
-        nn.init.zeros_(self.bias)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)

@@ -25,6 +25,7 @@ class P4(ConvFamily):
         kernel: Filter width, odd.
         padding: zeros or replicate.
         activation: s.
+        bias: Whether layers add one.
 
     Raises:
         InputError: A value does not fit.
@@ -32,11 +33,13 @@ class P4(ConvFamily):
 
     order = rotations = QUARTERS
 
-    def __init__(self, channels: int, kernel: int = 3, padding: str = "zeros", activation: Activation | None = None) -> None:
-        super().__init__(kernel, padding, activation)
+    def __init__(
+        self, channels: int, kernel: int = 3, padding: str = "zeros", activation: Activation | None = None, bias: bool = True
+    ) -> None:
+        super().__init__(kernel, padding, activation, bias)
         self.width = whole_fields(channels, self.order)
 
-    def layer(self, inputs: Side, outputs: Side) -> Convolution:
+    def _layer(self, inputs: Side, outputs: Side) -> Convolution:
         return TurnedFilter(QUARTERS, fields(inputs), fields(outputs), self.kernel, self.domain)
 
     def turn(self, z: Features) -> Features:

@@ -22,17 +22,20 @@ class Plain(ConvFamily):
         kernel: Filter width, odd.
         padding: zeros or replicate.
         activation: s.
+        bias: Whether layers add one.
 
     Example:
         >>> sum(p.numel() for p in Plain(channels=8).lift(2).parameters())
         152
     """
 
-    def __init__(self, channels: int, kernel: int = 3, padding: str = "zeros", activation: Activation | None = None) -> None:
-        super().__init__(kernel, padding, activation)
+    def __init__(
+        self, channels: int, kernel: int = 3, padding: str = "zeros", activation: Activation | None = None, bias: bool = True
+    ) -> None:
+        super().__init__(kernel, padding, activation, bias)
         self.width = whole_fields(channels, self.order)
 
-    def layer(self, inputs: Side, outputs: Side) -> Convolution:
+    def _layer(self, inputs: Side, outputs: Side) -> Convolution:
         return FreeFilter(fields(inputs)[1], fields(outputs)[1], self.kernel, self.domain)
 
     def turn(self, z: Features) -> Features:
@@ -58,4 +61,5 @@ class FreeFilter(Convolution):
         """torch's default: all uniform within 1 / sqrt(fan-in)."""
         bound = 1 / math.sqrt(math.prod(self.shape[1:]))
         nn.init.uniform_(self.weight, -bound, bound)
-        nn.init.uniform_(self.bias, -bound, bound)
+        if self.bias is not None:
+            nn.init.uniform_(self.bias, -bound, bound)

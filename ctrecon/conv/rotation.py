@@ -84,14 +84,14 @@ class Group:
 class _Regular(ConvFamily):
     """Regular features of a planar group: a field is a function on the group, one channel an element."""
 
-    def __init__(self, group: Group, channels: int, kernel: int, padding: str, activation: Activation | None) -> None:
-        super().__init__(kernel, padding, activation)
+    def __init__(self, group: Group, channels: int, kernel: int, padding: str, activation: Activation | None, bias: bool) -> None:
+        super().__init__(kernel, padding, activation, bias)
         if group.rotations < 1:
             raise InputError(f"conv.rotations={group.rotations}: expected at least 1")
         self.group, self.rotations, self.order = group, group.rotations, group.order
         self.width = whole_fields(channels, self.order)
 
-    def layer(self, inputs: Side, outputs: Side) -> Convolution:
+    def _layer(self, inputs: Side, outputs: Side) -> Convolution:
         regular, numbers = zip(fields(inputs), fields(outputs), strict=True)
         return EquivariantFilter(self.group, regular, numbers, self.kernel, self.domain)
 
@@ -115,24 +115,37 @@ class Cyclic(_Regular):
         kernel: Filter width, odd.
         padding: zeros or replicate.
         activation: s.
+        bias: Whether layers add one.
 
     Raises:
         InputError: A value does not fit.
     """
 
     def __init__(
-        self, rotations: int, channels: int, kernel: int = 3, padding: str = "zeros", activation: Activation | None = None
+        self,
+        rotations: int,
+        channels: int,
+        kernel: int = 3,
+        padding: str = "zeros",
+        activation: Activation | None = None,
+        bias: bool = True,
     ) -> None:
-        super().__init__(Group(rotations, mirrors=False), channels, kernel, padding, activation)
+        super().__init__(Group(rotations, mirrors=False), channels, kernel, padding, activation, bias)
 
 
 class Dihedral(_Regular):
     """D_N: rotations by 360/N degrees and reflections; fields of 2N channels. Arguments as for Cyclic."""
 
     def __init__(
-        self, rotations: int, channels: int, kernel: int = 3, padding: str = "zeros", activation: Activation | None = None
+        self,
+        rotations: int,
+        channels: int,
+        kernel: int = 3,
+        padding: str = "zeros",
+        activation: Activation | None = None,
+        bias: bool = True,
     ) -> None:
-        super().__init__(Group(rotations, mirrors=True), channels, kernel, padding, activation)
+        super().__init__(Group(rotations, mirrors=True), channels, kernel, padding, activation, bias)
 
 
 class EquivariantFilter(Convolution):
@@ -167,7 +180,8 @@ class EquivariantFilter(Convolution):
         """escnn's default: generalised He for the filter, zero bias."""
         expansion = _expansion(self.group, self.regular, self.fields, self.basis.shape[-1])
         enn.init.generalized_he_init(self.weight.data, expansion, cache=True)
-        nn.init.zeros_(self.bias)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
 
 @functools.cache

@@ -33,12 +33,14 @@ def ordinary(image: ConvFamily, domain: Domain, kernel: int = 3) -> ConvFamily:
         domain: The strip.
         kernel: Filter width, odd.
     """
-    return Plain(image.width, kernel, activation=image.activation).on(domain)
+    return Plain(image.width, kernel, activation=image.activation, bias=image.bias).on(domain)
 
 
 def symmetric(image: ConvFamily, domain: Domain, kernel: int = 3) -> ConvFamily:
     """Features with filters that are symmetric across the detector, where the strip needs that; arguments as for `ordinary`."""
-    return Symmetric(image.width, kernel, image.activation).on(domain) if domain.flips else ordinary(image, domain, kernel)
+    return (
+        Symmetric(image.width, kernel, image.activation, image.bias).on(domain) if domain.flips else ordinary(image, domain, kernel)
+    )
 
 
 def regular(image: ConvFamily, domain: Domain, kernel: int = 3) -> ConvFamily:
@@ -47,12 +49,14 @@ def regular(image: ConvFamily, domain: Domain, kernel: int = 3) -> ConvFamily:
     Raises:
         InputError: The width is odd.
     """
-    return Flipped(image.width, kernel, image.activation).on(domain) if domain.flips else ordinary(image, domain, kernel)
+    return (
+        Flipped(image.width, kernel, image.activation, image.bias).on(domain) if domain.flips else ordinary(image, domain, kernel)
+    )
 
 
 class _Strip(ConvFamily):
-    def __init__(self, channels: int, kernel: int = 3, activation: Activation | None = None) -> None:
-        super().__init__(kernel, "zeros", activation)
+    def __init__(self, channels: int, kernel: int = 3, activation: Activation | None = None, bias: bool = True) -> None:
+        super().__init__(kernel, "zeros", activation, bias)
         self.width = whole_fields(channels, self.order)
 
     def turn(self, z: Features) -> Features:
@@ -66,9 +70,10 @@ class Symmetric(_Strip):
         channels: Width of a feature map.
         kernel: Filter width, odd.
         activation: s.
+        bias: Whether layers add one.
     """
 
-    def layer(self, inputs: Side, outputs: Side) -> Convolution:
+    def _layer(self, inputs: Side, outputs: Side) -> Convolution:
         return SymmetricFilter(fields(inputs)[1], fields(outputs)[1], self.kernel, self.domain)
 
 
@@ -79,11 +84,12 @@ class Flipped(_Strip):
         channels: Width of a feature map in plain channels, even.
         kernel: Filter width, odd.
         activation: s.
+        bias: Whether layers add one.
     """
 
     order = 2
 
-    def layer(self, inputs: Side, outputs: Side) -> Convolution:
+    def _layer(self, inputs: Side, outputs: Side) -> Convolution:
         return FlippedFilter(self.order, fields(inputs), fields(outputs), self.kernel, self.domain)
 
 
@@ -107,7 +113,8 @@ class SymmetricFilter(Convolution):
         """As torch draws an ordinary convolution of the same fan-in."""
         bound = (self.shape[1] * self.shape[2] ** 2) ** -0.5
         nn.init.uniform_(self.weight, -bound, bound)
-        nn.init.uniform_(self.bias, -bound, bound)
+        if self.bias is not None:
+            nn.init.uniform_(self.bias, -bound, bound)
 
 
 class FlippedFilter(OrbitFilter):

@@ -2,14 +2,14 @@
 
 import torch
 
-from ctrecon.guarantee import equivariance, expansion, own, sensitivity, transpose
+from ctrecon.guarantee import equivariance, expansion, homogeneity, own, sensitivity, transpose
 from ctrecon.guarantee.claim import Claim, Subject
 from ctrecon.models.model import Model
 from ctrecon.physics.ray import RayTransform
 from ctrecon.runs.results import CERTIFICATE, Results
 from ctrecon.shapes import Image, Sinogram
 
-GUARANTEES = (transpose, equivariance, expansion, own, sensitivity)
+GUARANTEES = (transpose, equivariance, homogeneity, expansion, own, sensitivity)
 
 
 def certify(model: Model, ray: RayTransform, truth: Image, y: Sinogram, out: Results, device: torch.device) -> list[Claim]:

@@ -67,4 +67,5 @@ def isotropic_(layer: Convolution) -> None:
     drawn = expand(weight)
     fan_in = math.prod(drawn.shape[1:])
     layer.weight.copy_(weight / (drawn.square().mean() * fan_in).sqrt())
-    layer.bias.zero_()
+    if layer.bias is not None:
+        layer.bias.zero_()

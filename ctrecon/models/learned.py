@@ -11,6 +11,8 @@ from ctrecon.models.fitting import Fitting
 from ctrecon.models.initialisation import Initialisation
 from ctrecon.models.model import Model, Stop
 from ctrecon.models.part import Part
+from ctrecon.ode.block import Block
+from ctrecon.physics.data_term import DataTerm
 from ctrecon.physics.geometry import Geometry
 from ctrecon.shapes import Image, Sinogram
 
@@ -41,6 +43,12 @@ class Learned(Model):
     @abc.abstractmethod
     def parts(self) -> dict[str, nn.ModuleList]:
         """Its learned parts by what they are, such as "cell", each in the order in which an image comes by."""
+
+    @property
+    def homogeneous(self) -> bool:
+        terms = [m.homogeneous for m in self.modules() if isinstance(m, DataTerm)]
+        steps = [m.integrator.homogeneous for m in self.modules() if isinstance(m, Block)]
+        return self.family.homogeneous and self.start.homogeneous and all(terms) and all(steps)
 
     def first(self, y: Sinogram) -> Image:
         """The image that it starts from. Raises InputError where the sinogram is not of this geometry."""

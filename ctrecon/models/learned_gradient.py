@@ -56,7 +56,7 @@ class LearnedGradient(Learned):
             raise InputError(f"model.iterations={iterations}, model.memory={memory}: expected at least 1 and 0")
         self.term, self.start, self.memory, self.iterations = term, start, memory, iterations
         networks = (network(family, block, 3 + memory, 1 + memory) for _ in range(1 if shared else iterations))
-        self.networks, self.activation = nn.ModuleList(networks), family.activation
+        self.networks, self.activation = nn.ModuleList(networks), family.on_scalars(memory)
         self.draw(initialisation)
 
     @property

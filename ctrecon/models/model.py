@@ -3,7 +3,6 @@
 import abc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -67,12 +66,12 @@ class Model(nn.Module, abc.ABC):
 
     Attributes:
         fitting: What training chooses of it.
-        homogeneous: Whether c times the sinogram gives c times the image, so that data of any unit may go in.
+        homogeneous: Whether c times the sinogram gives c times the image for c > 0, so that data of any unit may go in.
         rotations: Number of rotations over a full turn that pass through by construction, where the scan shares them; 1: none.
     """
 
     fitting: Fitting = Fitting.NOTHING
-    homogeneous: ClassVar[bool] = False
+    homogeneous: bool = False
     rotations: int = 1
 
     def __init__(self, geometry: Geometry) -> None:

@@ -36,7 +36,7 @@ class Part(nn.Module, abc.ABC):
     def describe(self, shape: tuple[int, int]) -> dict[str, str]:
         """What it is made of, for `show`: lines by name; blocks as they are on features of `shape` (H, W)."""
         layers, blocks = self.convolutions(), self.blocks_inside()
-        counts = ", ".join(f"{layer.weight.numel() + layer.bias.numel():,}" for layer in layers)
+        counts = ", ".join(f"{sum(p.numel() for p in layer.parameters()):,}" for layer in layers)
         free, taps = (sum(f(layer) for layer in layers) for f in (lambda k: k.weight.numel(), lambda k: k.filter().numel()))
         return {
             "parameters": f"{counts} a convolution",

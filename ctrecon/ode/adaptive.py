@@ -26,6 +26,7 @@ class Adaptive(Integrator):
     """
 
     order = 5
+    homogeneous = False  # the tolerances decide how many inner steps there are
 
     def __init__(self, rtol: float = 1e-4, atol: float = 1e-5) -> None:
         if not min(rtol, atol) > 0:

@@ -70,4 +70,5 @@ class Residual(VectorField):
     def reset_as_published(self) -> None:
         # A symmetric layer would never leave zero: where K = 0, -K^T s(K z + b) has no gradient to K.
         self.K.weight.zero_()
-        self.K.bias.zero_()
+        if self.K.bias is not None:
+            self.K.bias.zero_()

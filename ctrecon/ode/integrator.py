@@ -28,11 +28,13 @@ class Integrator(abc.ABC):
         reversible: Whether `undo` undoes a step.
         contractivity: r such that steps of h <= 2 r / L never expand, where f is minus the gradient of a convex function with
             L-Lipschitz gradient; 0: no step is known not to.
+        homogeneous: Whether a step of c times the state is c times the step, c > 0, where the field is so.
     """
 
     order: int
     reversible: ClassVar[bool] = False
     contractivity: float = 0.0
+    homogeneous: ClassVar[bool] = True
 
     @abc.abstractmethod
     def step(self, field: VectorField, state: Features, h: int | float | Tensor) -> Features:

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from ctrecon.conv.convolution import Convolution
+from ctrecon.errors import InputError
 from ctrecon.ode.block import Block
 from ctrecon.optimizer.standard import check_factors
 
@@ -28,6 +29,8 @@ class Stiefel(geoopt.optim.RiemannianAdam):
         check_factors(beta1=beta1, beta2=beta2)
         blocks = [module for module in model.modules() if isinstance(module, Block)]
         layers = [module for block in blocks for module in block.modules() if isinstance(module, Convolution)]
+        if any(layer.bias is None for layer in layers):  # their number is that of rows
+            raise InputError("optimizer=stiefel: expected layers with biases: say conv.bias=true")
         self.weights = [layer.weight for layer in layers]
         self.rows = [layer.bias.numel() for layer in layers]
         manifold = geoopt.Stiefel()

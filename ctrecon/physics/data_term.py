@@ -5,6 +5,7 @@ Both are divided by the squared operator norm, so that the gradient has the scal
 
 import abc
 from functools import partial
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -27,10 +28,12 @@ class DataTerm(nn.Module, abc.ABC):
 
     Attributes:
         nonexpansive: Whether a gradient step of length 1 brings no two images further apart.
+        homogeneous: Whether c times image and sinogram give c times the gradient, c > 0.
         noise_gain: If so, how far a change dy of the sinogram moves such a step, at most, over |dy| / ||A||.
     """
 
     nonexpansive: bool = False
+    homogeneous: ClassVar[bool] = True
     noise_gain: float = 1.0
 
     def __init__(self, ray: RayTransform, normalised: bool = True) -> None:
@@ -118,6 +121,8 @@ class PoissonLikelihood(DataTerm):
     sum_i (exp(-mu_max (A x)_i) + exp(-mu_max y_i) mu_max (A x)_i) / (mu_max ||A||)^2, which is the likelihood over the number of
     photons and scaled so that its Hessian at A x = y is that of LeastSquares weighted by the transmission exp(-mu_max y) <= 1.
     """
+
+    homogeneous = False
 
     def value(self, x: Image, y: Sinogram) -> Float[Tensor, " B"]:
         line = MU_MAX * self.ray(x)

@@ -36,6 +36,8 @@ def current_run(config: dict[str, Any]) -> dict[str, Any]:
         2
     """
     config = current(config)
+    if isinstance(config.get("conv"), dict):
+        config["conv"] = {**config["conv"], "bias": config["conv"].get("bias", True)}
     if "network" in config or not isinstance(config.get("cell"), dict):
         return config
     cell, free = config["cell"], "skip" in config["cell"]

@@ -114,6 +114,31 @@ ARCHITECTURES = {name: [f"model={name}"] + ["model.iterations=2"] * ("iterations
     "unet": ["model=post_processing", "network=unet"],
     "primal_dual_layers": ["model=primal_dual", "network=layers", "activation=prelu", "model.iterations=2"],
 }
+HOMOGENEOUS = [name for name in groups()["activation"] if target("activation", member("activation", name)).homogeneous]
+
+
+@pytest.mark.parametrize("s", HOMOGENEOUS)
+@pytest.mark.parametrize("architecture", [name for name in ARCHITECTURES if name != "equilibrium"])  # whose activation saturates
+def test_models_without_biases_take_any_unit(architecture, s):
+    """c from 1e-6 to 1e6, to rounding; with biases the same model is not homogeneous, and does not say that it is."""
+    for bias in (False, True):
+        e = experiment(*ARCHITECTURES[architecture], *SMALL, "conv.channels=8", f"activation={s}", f"conv.bias={bias}")
+        m, y = alive(e.model()), sinogram(e)
+        for p in m.parameters():
+            p.data += 0.01 * torch.randn_like(p)
+        x = m(y)
+        errors = [((m(c * y) / c - x).abs().max() / x.abs().max()).item() for c in (1e-6, 0.37, 1e6)]
+        assert m.homogeneous is not bias and (max(errors) > 1e-3 if bias else max(errors) < 1e-5)
+
+
+@pytest.mark.parametrize(
+    "word", ["activation=tanh", "integrator=adaptive", "data_term=poisson_likelihood", "start=tv", "normalisation=tv"]
+)
+def test_what_is_not_homogeneous_says_so(word):
+    assert experiment("conv.bias=false", *SMALL).model().homogeneous
+    assert not experiment("conv.bias=false", *SMALL, word).model().homogeneous
+
+
 SCANS = {
     "parallel": [],
     "odd": ["geometry.pixels=33"],
