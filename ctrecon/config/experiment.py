@@ -90,6 +90,12 @@ class Experiment:
         return Scanner(self.geometry, self.noise, self._images["seed"], self.projector)
 
     @cached_property
+    def scans(self) -> list["Experiment"]:
+        """The same experiment on each scan that the model learns from; itself where that is its own."""
+        geometries = make("scans", self.config["scans"]).geometries(self.geometry)
+        return [self if one is self.geometry else Experiment(self.config, one) for one in geometries]
+
+    @cached_property
     def collection(self) -> Collection:
         """The images."""
         return make("data", self._source)
@@ -112,14 +118,19 @@ class Experiment:
 
     def examples(self) -> Examples:
         """The training pairs in the order and the poses in which they are learned from."""
-        return Examples(self.pairs("train"), make("augment", self.config["augment"]), self._images["noise"], self.config["seed"])
+        pairs = [one.pairs("train") for one in self.scans]
+        return Examples(
+            pairs, make("augment", self.config["augment"]), self._images["noise"], self.config["seed"], self.config["fit"]["batch"]
+        )
 
     def model(self) -> Model:
         """The model with freshly drawn parameters, a function of the configuration and its seed alone."""
         wanted = inspect.signature(target("model", self.config["model"])).parameters
         torch.manual_seed(self.config["seed"])
         parts = {name: part() for name, part in self._parts().items() if name in wanted}
-        return make("model", self.config["model"], **parts)
+        made = make("model", self.config["model"], **parts)
+        made.maker = partial(_drawn, self.config)
+        return made
 
     def _parts(self) -> dict[str, Any]:
         config = self.config
@@ -155,6 +166,11 @@ class Experiment:
     def ray(self) -> RayTransform:
         """The ray transform on the reconstruction's grid."""
         return RayTransform(self.geometry, self.projector)
+
+
+def _drawn(config: dict[str, Any], geometry: Geometry) -> Model:
+    with torch.random.fork_rng(devices=[]):
+        return Experiment(config, geometry).model()
 
 
 def read_geometry(where: Path, text: str) -> tuple[dict[str, Any], Geometry]:

@@ -74,7 +74,14 @@ Positive = Annotated[float, Above(0)]
 Device = Annotated[
     str, Form("auto|cpu|cuda(:[0-9]{1,3})?", "auto, cpu or cuda (cuda:1 is the second one; Apple's mps is not supported)")
 ]
-_NAMES = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", type(None): "null"}
+_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "a word",
+    bool: "true or false",
+    type(None): "null",
+    dict: "options by name",
+}
 
 
 def hints(of: Any) -> dict[str, Any]:

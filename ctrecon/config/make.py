@@ -19,6 +19,7 @@ from ctrecon.errors import InputError
 NOUNS = {  # of each group, by the path of its class: imported when asked for
     "geometry": "physics.geometry.Geometry",
     "projector": "physics.projector.Projector",
+    "scans": "physics.scans.Scans",
     "noise": "physics.noise.Noise",
     "data_term": "physics.data_term.DataTerm",
     "data": "data.collection.Collection",

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from ctrecon.config.kind import Count, Device, Positive, Range, Seed
 from ctrecon.config.place import DrawingOut, File, Folders, GuestName, ImageOut, RunFolder, RunName, SinogramOut
 
-_KINDS = {kind.__name__: kind for kind in (bool, float, int, list, str, tuple, Range, Sequence)}
+_KINDS = {kind.__name__: kind for kind in (bool, dict, float, int, list, str, tuple, Range, Sequence)}
 _KINDS |= {"Annotated": Annotated, "Any": Any, "Literal": Literal}
 _KINDS |= {"Count": Count, "Device": Device, "Positive": Positive, "Seed": Seed, "RunFolder": RunFolder, "RunName": RunName}
 _KINDS |= {

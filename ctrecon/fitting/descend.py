@@ -6,7 +6,7 @@ training killed at any moment and started again ends with the same weights, bit 
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -27,16 +27,18 @@ from ctrecon.ode.block import Block
 from ctrecon.optimizer.moving_average import MovingAverage
 from ctrecon.runs.digits import quality, shown
 from ctrecon.runs.run import HISTORY, Run
+from ctrecon.shapes import Image, Sinogram
 
 
 def descend(
     fabric: Fabric,
     run: Run,
     model: nn.Module,
+    on_scans: Sequence[nn.Module],
     fit: Fit,
     optimizer: Callable[[nn.Module, float], torch.optim.Optimizer],
     training: Examples,
-    validation: Pairs,
+    validation: Sequence[Pairs],
     workers: int = 0,
 ) -> None:
     """Fit the model and leave the best weights by validation PSNR in the run folder, resuming what is there.
@@ -45,10 +47,11 @@ def descend(
         fabric: Where: its devices share the pairs of a step.
         run: The folder.
         model: The model, freshly drawn.
+        on_scans: The same on each scan that it learns from, sharing its parameters.
         fit: For how long and how fast.
         optimizer: Makes the optimiser of a model and a learning rate.
         training: What to learn from.
-        validation: Pairs to choose the best weights by.
+        validation: Pairs of each scan to choose the best weights by, in the mean.
         workers: Processes that load pairs; 0: this one.
 
     Raises:
@@ -60,21 +63,23 @@ def descend(
     descent, average = optimizer(model, fit.lr), MovingAverage(parameters, fit.average)
     now = resume(run, model, descent, average)
     fabric.print(f"{run.path}: resuming at step {now.step} of {fit.steps}" if now.step else f"{run.path}: {fit.steps} steps")
-    network, stepping = fabric.setup(model, descent)
+    for one in on_scans:
+        one.to(fabric.device)
+    network, stepping = fabric.setup(OnScans(model, on_scans), descent)
     batches = iter(loader(training, fit, now.step, fabric, workers))
     began = time.perf_counter() - now.seconds
-    model.train()
+    network.train()
     bar = Bar(str(run.path), fit.steps, now.step, "step", silent=not fabric.is_global_zero)
     with bar, listening() as interrupted:
         while now.step < fit.steps and now.stale < (fit.patience or math.inf):
             for group in descent.param_groups:
                 group["lr"] = fit.rate(now.step)
             stepping.zero_grad()
-            losses = []
+            losses, scan = [], training.scan(now.step)
             for part in range(fit.passes):
                 x, y = (t.to(fabric.device, non_blocking=True) for t in next(batches))
                 with fabric.no_backward_sync(network, enabled=part + 1 < fit.passes):
-                    error = 0.5 * mse_loss(network(y), x) / fit.passes
+                    error = 0.5 * mse_loss(network(y, scan), x) / fit.passes
                     if varying:
                         error = error + fit.time_regularisation * sum(block.roughness() for block in varying) / fit.passes
                     fabric.backward(error)
@@ -89,8 +94,8 @@ def descend(
             stop = _any(fabric, interrupted())
             if now.step % fit.validate_every == 0 or now.step == fit.steps:
                 with average.in_place():
-                    _validated(fabric, run, model, validation, now)
-                model.train()
+                    _validated(fabric, run, model, on_scans, validation, now)
+                network.train()
                 fabric.log_dict(now.history[-1], now.step)
                 if fabric.is_global_zero:
                     bar.write(_line(run, fit, now))
@@ -109,6 +114,27 @@ def descend(
     if fabric.is_global_zero:
         run.report("done")
         fabric.print(f"{run.path}: done, best validation {shown('psnr', now.best)} dB")
+
+
+class OnScans(nn.Module):
+    """A model on one of several scans, as `network(y, scan)`.
+
+    Args:
+        model: Whose parameters are learned.
+        on_scans: The same on each scan, sharing them.
+    """
+
+    def __init__(self, model: nn.Module, on_scans: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.model, self._on_scans = model, tuple(on_scans)  # in a tuple: their parameters are not counted again
+
+    def forward(self, y: Sinogram, scan: int) -> Image:
+        return self._on_scans[scan](y)
+
+    def train(self, mode: bool = True) -> "OnScans":
+        for one in self._on_scans:
+            one.train(mode)
+        return super().train(mode)
 
 
 def _varying(model: nn.Module, fit: Fit) -> list[Block]:
@@ -131,14 +157,17 @@ def _any(fabric: Fabric, flag: bool) -> bool:
     return fabric.all_reduce(torch.tensor(float(flag), device=fabric.device), reduce_op="max").item() > 0
 
 
-def _validated(fabric: Fabric, run: Run, model: nn.Module, pairs: Pairs, now: Progress) -> None:
+def _validated(
+    fabric: Fabric, run: Run, model: nn.Module, on_scans: Sequence[nn.Module], validation: Sequence[Pairs], now: Progress
+) -> None:
     """Measure the model, tell the run, and keep the weights if they are the best."""
     loss = fabric.all_reduce(torch.tensor(np.mean([float(loss) for loss in now.losses]), device=fabric.device)).item()
     if not math.isfinite(loss):
         raise InputError(f"the loss is {loss} at step {now.step}; expected a finite one: lower fit.lr")
-    scores, left_out = validate(fabric, model, pairs)
+    each = [validate(fabric, one, pairs) for one, pairs in zip(on_scans, validation, strict=True)]
+    scores, left_out = {name: float(np.mean([found[name] for found, _ in each])) for name in each[0][0]}, each[0][1]
     if left_out and not now.history:
-        fabric.print(left_out_line(run, left_out, pairs))
+        fabric.print(left_out_line(run, left_out, validation[0]))
     now.history.append({"step": now.step, "seconds": now.seconds, "loss": loss} | scores)
     now.losses, now.stale = [], now.stale + 1
     better = scores["psnr"] > now.best

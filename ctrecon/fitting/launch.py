@@ -57,8 +57,9 @@ class _Prepared:
 
     def __init__(self, values: dict[str, Any]) -> None:
         self.experiment = Experiment(identity(values))
-        self.fit, self.training, self.validation = self.experiment.fit, self.experiment.examples(), self.experiment.pairs("val")
-        self.model = self.experiment.model()
+        self.fit, self.training = self.experiment.fit, self.experiment.examples()
+        self.validations = [one.pairs("val") for one in self.experiment.scans]
+        self.validation, self.model = self.validations[0], self.experiment.model()
         fitting = self.model.fitting
         self.patients = {
             "train": sorted(self.training.pairs.patients()) if fitting is Fitting.WEIGHTS else [],
@@ -79,9 +80,13 @@ class _Prepared:
         parameters = sum(p.numel() for p in self.model.parameters())
         return (
             f"{run.path}: {', '.join(counts)}; {type(geometry).__name__} scan of {geometry.shape[0]} views x {geometry.shape[1]} bins, "
-            f"{geometry.pixels} x {geometry.pixels} pixels\n"
+            f"{geometry.pixels} x {geometry.pixels} pixels{_beside(len(self.validations))}\n"
             f"{run.path}: {type(self.model).__name__}, {_several(parameters, 'parameter')}, on {device}"
         )
+
+
+def _beside(scans: int) -> str:
+    return f", learning from {scans} scans" if scans > 1 else ""
 
 
 def _several(count: int, of: str) -> str:
@@ -118,7 +123,9 @@ def _fit(fabric: Fabric, run: Run, made: _Prepared, values: dict[str, Any]) -> N
         if values["compile"]:
             made.model.compile()
         optimizer = made.experiment.optimizer
-        descend(fabric, run, made.model, made.fit, optimizer, made.training, made.validation, values["workers"])
+        scans = made.experiment.scans
+        models = [made.model if one is made.experiment else made.model.on(one.geometry) for one in scans]
+        descend(fabric, run, made.model, models, made.fit, optimizer, made.training, made.validations, values["workers"])
 
 
 def _with_cure(error: Exception) -> Exception:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from ctrecon.errors import InputError
 from ctrecon.models.fitting import Fitting
 from ctrecon.ode.promise import Promise
 from ctrecon.physics.geometry import Geometry
@@ -68,11 +69,13 @@ class Model(nn.Module, abc.ABC):
         fitting: What training chooses of it.
         homogeneous: Whether c times the sinogram gives c times the image for c > 0, so that data of any unit may go in.
         rotations: Number of rotations over a full turn that pass through by construction, where the scan shares them; 1: none.
+        maker: Makes such a model for another geometry, with parameters of its own; None: nobody said how.
     """
 
     fitting: Fitting = Fitting.NOTHING
     homogeneous: bool = False
     rotations: int = 1
+    maker: Callable[[Geometry], "Model"] | None = None
 
     def __init__(self, geometry: Geometry) -> None:
         super().__init__()
@@ -81,6 +84,28 @@ class Model(nn.Module, abc.ABC):
     @abc.abstractmethod
     def forward(self, y: Sinogram) -> Image:
         """The image of a sinogram. Raises InputError where the sinogram is not of this geometry."""
+
+    def on(self, geometry: Geometry) -> "Model":
+        """This model for another scan: its own parameters, shared, not copied.
+
+        Raises:
+            InputError: Its parameters have the shapes of this scan, or nobody said how it is made.
+        """
+        if self.maker is None:
+            raise InputError(
+                f"{type(self).__name__}: was made by hand, for one scan; expected a model that a configuration describes"
+            )
+        other = self.maker(geometry)
+        mine = dict(self.named_parameters())
+        theirs = {name: tuple(p.shape) for name, p in other.named_parameters()}
+        if theirs != {name: tuple(p.shape) for name, p in mine.items()}:
+            raise InputError(
+                f"{type(self).__name__}: what it learned belongs to scans like its own; expected one over the same turn"
+            )
+        for name in theirs:
+            owner, _, leaf = name.rpartition(".")
+            setattr(other.get_submodule(owner), leaf, mine[name])
+        return other.train(self.training)
 
     def describe(self) -> dict[str, str]:
         """What it is made of, for `show`: lines by name."""

@@ -1,6 +1,8 @@
 """Measurement noise, a function of the sinogram and a generator: the same seed gives the same noise."""
 
 import abc
+import math
+from collections.abc import Sequence
 
 import torch
 
@@ -75,3 +77,26 @@ class Poisson(Noise):
             )
         counts = torch.poisson(expected, generator=generator)
         return (-torch.log((counts / self.photons).clamp(min=FEWEST)) / MU_MAX).to(y)
+
+
+class Doses(Noise):
+    """Poisson noise of a dose and a size of the object that are drawn anew each time; lengths stay those of the sinogram.
+
+    Args:
+        photons: The fewest and the most, between which the number is drawn evenly on a logarithmic scale.
+        size: The smallest and the largest factor of all lengths, drawn in the same way.
+
+    Raises:
+        InputError: Two numbers that are no such range.
+    """
+
+    def __init__(self, photons: Sequence[int | float], size: Sequence[int | float] = (1.0, 1.0)) -> None:
+        for name, range_ in (("photons", photons), ("size", size)):
+            if len(range_) != 2 or not 0 < range_[0] <= range_[1] <= MOST:
+                raise InputError(f"noise.{name}={list(range_)}: expected two positive numbers, the smaller one first")
+        self.logarithms = [[math.log(value) for value in range_] for range_ in (photons, size)]
+
+    def __call__(self, y: Sinogram, generator: torch.Generator) -> Sinogram:
+        parts = torch.rand(2, generator=generator, dtype=torch.float64).tolist()
+        photons, size = (math.exp(low + part * (high - low)) for part, (low, high) in zip(parts, self.logarithms, strict=True))
+        return Poisson(photons)(size * y, generator) / size

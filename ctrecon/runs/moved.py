@@ -10,6 +10,7 @@ MOVED = {
     "ctrecon.physics.geometry.Parallel": "ctrecon.physics.parallel.Parallel",
 }
 NETWORK = {"_target_": "ctrecon.models.network.Flow", "_partial_": True}  # of free cells, before there were others
+SCANS = {"_target_": "ctrecon.physics.scans.One"}  # before a model could learn from several
 STRIP = {"_target_": "ctrecon.conv.strip.regular", "_partial_": True, "kernel": 3}  # before models had features of sinograms
 
 
@@ -37,7 +38,7 @@ def current_run(config: dict[str, Any]) -> dict[str, Any]:
     """
     config = current(config)
     if isinstance(config.get("conv"), dict):
-        config["conv"] = {**config["conv"], "bias": config["conv"].get("bias", True)}
+        config = {"scans": SCANS} | config | {"conv": {**config["conv"], "bias": config["conv"].get("bias", True)}}
     if "network" in config or not isinstance(config.get("cell"), dict):
         return config
     cell, free = config["cell"], "skip" in config["cell"]
