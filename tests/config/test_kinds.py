@@ -157,7 +157,8 @@ def test_an_option_of_a_group_of_another_kind_ends_in_one_line(group, name):
         if key.startswith("_") or key == "views":
             continue
         kinds = {bool: FLAG, int: WHOLE, float: NUMBER, str: WORD, list: NUMBERS, type(None): NEVER[:2]}
-        for value in kinds[type(default)] + ([] if default is None or key in NONE else GIVEN):
+        values = kinds[type(default)] + ([] if default is None or key in NONE else GIVEN)
+        for value in (value for value in values if group != "scans" or value != "[{a: 1}]"):  # which is such a list
             with pytest.raises(InputError, match=rf"^{group}\.{key}=.*: expected ") as refused:
                 compose([f"{group}={name}", f"{group}.{key}={value}"])
             assert "\n" not in str(refused.value)
