@@ -12,6 +12,7 @@ verbs:
   certify       what a trained model promises, and what an adversary finds: run=DIR
   reconstruct   turn a sinogram into an image: sinogram=FILE out=FILE, with run=DIR or model=fbp
   compare       set evaluated runs side by side: runs=DIR,DIR
+  zoo           trained models that come with the package
   reproduce     a figure of the papers, from training to drawing: figure=NAME
 
 `ctrecon VERB --help` shows a verb's options. Wrong input ends with one line and exit status 2.
@@ -26,7 +27,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-VERBS = ("demo", "show", "simulate", "train", "status", "evaluate", "certify", "reconstruct", "compare", "reproduce")
+VERBS = ("demo", "show", "simulate", "train", "status", "evaluate", "certify", "reconstruct", "compare", "zoo", "reproduce")
 
 
 def main() -> None:

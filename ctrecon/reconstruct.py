@@ -7,6 +7,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from ctrecon.config.choice import choose
+from ctrecon.config.compose import config_of
 from ctrecon.config.experiment import Experiment
 from ctrecon.config.kind import Device
 from ctrecon.config.options import options
@@ -62,6 +64,14 @@ def reconstruct(
     experiment, origin = found
     geometry = experiment.geometry
     lines = [f"geometry: {origin}, {geometry.shape[0]} views x {geometry.bins} bins, an image of {geometry.fov_m:.6g} m"]
+    if run is None and not any(word.key.split(".")[0] in ("model", "experiment") for word in words.parsed):
+        y, of = read_sinogram(sinogram, dataset, 0 if index == "all" else index, unit, geometry)
+        choice = choose(geometry, y, of is Unit.RELATIVE)
+        run, experiment = (
+            choice.run,
+            Experiment(config_of(choice.run, choice.words) | {"geometry": experiment.config["geometry"]}, geometry),
+        )
+        lines.append(choice.said)
     model = experiment.model()
     if run:
         Run(run).load_weights(model)

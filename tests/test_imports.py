@@ -35,6 +35,7 @@ VERBS = {  # may import every room, and these other verbs
     "reconstruct": set(),
     "compare": set(),
     "reproduce": {"evaluate"},
+    "zoo": set(),
     "demo": {"compare", "evaluate"},
 }
 TOP = {"__init__": {"config", "machine", "models"}, "__main__": {"cli"}, "cli": {"config"}, "errors": set(), "shapes": set()}

@@ -8,6 +8,7 @@ from ctrecon.config.kind import Form, marks
 from ctrecon.disk.atomic import check_free, writable
 from ctrecon.disk.format import DRAWING, IMAGE, SINOGRAM, ending_in, suffix_of
 from ctrecon.errors import InputError
+from ctrecon.runs import zoo
 from ctrecon.runs.run import CONFIG
 
 
@@ -42,10 +43,12 @@ class There:
 
 @dataclass(frozen=True)
 class OneRun(There):
-    """A run folder, or a folder with one in it: runs/NAME where there is one seed."""
+    """A run folder, or a folder with one in it: runs/NAME where there is one seed; zoo/NAME is one of the package's."""
 
     def found(self, path: str) -> str:
         folder = Path(path)
+        if path.startswith(zoo.PREFIX) and not folder.exists():
+            return str(zoo.folder(path.removeprefix(zoo.PREFIX)))
         inside = [] if (folder / CONFIG).exists() else sorted(one.parent for one in folder.glob(f"*/{CONFIG}"))
         if len(inside) > 1:
             raise InputError(f"run={path}: holds {len(inside)} runs; expected one of {', '.join(map(str, inside))}")

@@ -15,6 +15,7 @@ from ctrecon.errors import InputError
 from ctrecon.physics.geometry import Geometry
 
 ANGLES = ("start_deg", "step_deg", "angles_deg", "scan_views", "views")  # together they say at which angles the views are
+ONE = "ctrecon.physics.scans.One"
 FREE = ("pixels",)  # the reconstruction's choice, no part of the scan
 
 
@@ -24,7 +25,7 @@ def scanned(run: str | None, words: Words, beside: tuple[Path, str] | None) -> t
     Of a geometry beside the sinogram the size of the image is taken too, unless geometry.fov_m says another one.
 
     Args:
-        run: A run folder, whose geometry counts as chosen.
+        run: A run folder, whose geometry counts as chosen, unless it learned from several scans.
         words: geometry=NAME chooses; geometry.KEY=VALUE alone changes what is beside the sinogram.
         beside: The geometry that comes with the sinogram, as (where, YAML text).
 
@@ -32,15 +33,16 @@ def scanned(run: str | None, words: Words, beside: tuple[Path, str] | None) -> t
         InputError: The geometry beside is none, or not that of the scan that is chosen.
     """
     named = any(word.key == "geometry" for word in words.parsed)
+    free = run is None or knows_several_scans(run)
     if beside is None:
-        if run is None and not named and not any(word.key == "experiment" for word in words.parsed):
+        if free and not named and not any(word.key == "experiment" for word in words.parsed):
             return None
         return Experiment(config_of(run, words)), _chosen(run, words)
     where, text = beside
     node, theirs = read_geometry(where, text)
-    if run is None and not named:
+    if free and not named:
         about = words.only(_about)
-        config = config_of(None, words.only(lambda word: not _about(word))) | {"geometry": node}
+        config = config_of(run, words.only(lambda word: not _about(word))) | {"geometry": node}
         if not about:
             return Experiment(config, theirs), str(where)
         config["geometry"] = node | {"bins": theirs.bins, "bin_m": theirs.bin_m}  # was measured: stays with other pixels
@@ -51,6 +53,11 @@ def scanned(run: str | None, words: Words, beside: tuple[Path, str] | None) -> t
     experiment = Experiment(config)
     _check_same(where, theirs, experiment.geometry)
     return experiment, f"{_chosen(run, words)}, which is that of {where}"
+
+
+def knows_several_scans(run: str) -> bool:
+    """Whether a run learned from several scans: then it is for others too."""
+    return config_of(run, [])["scans"]["_target_"] != ONE
 
 
 def _chosen(run: str | None, words: Words) -> str:

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
-from torch.nn.functional import mse_loss
 
 from ctrecon.data.examples import Examples
 from ctrecon.data.pairs import Pairs
@@ -79,7 +78,7 @@ def descend(
             for part in range(fit.passes):
                 x, y = (t.to(fabric.device, non_blocking=True) for t in next(batches))
                 with fabric.no_backward_sync(network, enabled=part + 1 < fit.passes):
-                    error = 0.5 * mse_loss(network(y, scan), x) / fit.passes
+                    error = fit.error(network(y, scan), x) / fit.passes
                     if varying:
                         error = error + fit.time_regularisation * sum(block.roughness() for block in varying) / fit.passes
                     fabric.backward(error)

@@ -37,8 +37,9 @@ def current_run(config: dict[str, Any]) -> dict[str, Any]:
         2
     """
     config = current(config)
-    if isinstance(config.get("conv"), dict):
-        config = {"scans": SCANS} | config | {"conv": {**config["conv"], "bias": config["conv"].get("bias", True)}}
+    if isinstance(config.get("conv"), dict) and isinstance(config.get("fit"), dict):
+        added = {"conv": config["conv"] | {"bias": config["conv"].get("bias", True)}, "fit": {"loss": "squared"} | config["fit"]}
+        config = {"scans": SCANS} | config | added
     if "network" in config or not isinstance(config.get("cell"), dict):
         return config
     cell, free = config["cell"], "skip" in config["cell"]

@@ -83,6 +83,7 @@ OPTIONS = {  # what is wrong for each option, written down here again: the annot
         "tensorboard": FLAG + GIVEN,
         "swept": [*WORDS, *GIVEN, "a"],
     },
+    "zoo": {"model": WORD},
 }
 OTHERS = {  # what has to be given
     verb: ["out=x.npy" if key == "out" else f"{key}=x" for key, value in defaults(verb).items() if value == "???"] for verb in VERBS

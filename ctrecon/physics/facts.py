@@ -1,0 +1,35 @@
+"""What can be said of a scan and a sinogram in a few numbers, for telling whether a model is for them."""
+
+import numpy as np
+
+from ctrecon.physics.geometry import Geometry
+from ctrecon.shapes import Sinogram
+
+
+def facts(geometry: Geometry) -> dict[str, float]:
+    """Views, degrees over which they lie, pixels, and the detector's shift over half its width."""
+    return {
+        "views": float(geometry.shape[0]),
+        "degrees": covered(geometry),
+        "pixels": float(geometry.pixels),
+        "shift": abs(geometry.offset_m) / (geometry.bins * geometry.bin_m / 2),
+    }
+
+
+def covered(geometry: Geometry) -> float:
+    """The degrees over which the views lie: the arc after which rays repeat, less the gap without views."""
+    arc = geometry.arc_deg
+    angles = np.sort(np.rad2deg(geometry.angles_rad) % arc)
+    gaps = np.sort(np.diff(angles, append=angles[0] + arc))
+    return float(arc - gaps[-1] + (np.median(gaps[:-1]) if len(gaps) > 1 else 0.0))
+
+
+def noise_level(y: Sinogram) -> float:
+    """The standard deviation of the noise over the mean of a sinogram, from second differences along the detector: an object is smooth there.
+
+    Source: Donoho and Johnstone, Biometrika 81 (1994) 425, for the median.
+    """
+    second = y[..., 2:] - 2 * y[..., 1:-1] + y[..., :-2]
+    seen = y[..., 1:-1] > 0.05 * y.max()  # rays through the object: beside it there is less noise
+    spread = second[seen].abs().median() if seen.any() else second.abs().median()
+    return float(1.4826 * spread / 6**0.5 / y.abs().mean())
