@@ -24,14 +24,15 @@ def load(run: "str | Path", device: str = "auto") -> "Reconstructor":
     """The model of a run, trained, tuned or classical, ready to reconstruct sinograms.
 
     Args:
-        run: A run folder, runs/NAME/SEED, or runs/NAME where there is one seed in it.
+        run: A run folder, runs/NAME/SEED, or runs/NAME where there is one seed in it; zoo/NAME, a model that comes with the package.
         device: auto, cpu or cuda.
 
     Raises:
         InputError: There is no such run, its files are damaged, or it has not been trained.
     """
     from ctrecon.config.experiment import model_of  # torch and all that is needed: seconds, which `import ctrecon` does not take
+    from ctrecon.config.place import OneRun
     from ctrecon.machine.device import pick_device
     from ctrecon.models.reconstructor import Reconstructor
 
-    return Reconstructor(model_of(str(run), [])[1], pick_device(device))
+    return Reconstructor(model_of(OneRun("folder").found(str(run)), [])[1], pick_device(device))

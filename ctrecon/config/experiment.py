@@ -30,6 +30,7 @@ from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.noise import Noise
 from ctrecon.physics.projector import Projector
 from ctrecon.physics.ray import RayTransform
+from ctrecon.physics.scans import Scans
 from ctrecon.runs.run import Run
 
 EXPERIMENT = (*(name for name in groups() if name != "experiment"), "seed")  # what a configuration has to have
@@ -90,9 +91,14 @@ class Experiment:
         return Scanner(self.geometry, self.noise, self._images["seed"], self.projector)
 
     @cached_property
+    def law(self) -> Scans:
+        """Which scans there are to learn from, and when."""
+        return make("scans", self.config["scans"])
+
+    @cached_property
     def scans(self) -> list["Experiment"]:
         """The same experiment on each scan that the model learns from; itself where that is its own."""
-        geometries = make("scans", self.config["scans"]).geometries(self.geometry)
+        geometries = self.law.geometries(self.geometry)
         return [self if one is self.geometry else Experiment(self.config, one) for one in geometries]
 
     @cached_property
@@ -118,10 +124,9 @@ class Experiment:
 
     def examples(self) -> Examples:
         """The training pairs in the order and the poses in which they are learned from."""
-        pairs = [one.pairs("train") for one in self.scans]
-        return Examples(
-            pairs, make("augment", self.config["augment"]), self._images["noise"], self.config["seed"], self.config["fit"]["batch"]
-        )
+        augment, fit, seed = make("augment", self.config["augment"]), self.config["fit"], self.config["seed"]
+        scan = partial(self.law.of_step, steps=fit["steps"], seed=seed)
+        return Examples([one.pairs("train") for one in self.scans], augment, self._images["noise"], seed, fit["batch"], scan)
 
     def model(self) -> Model:
         """The model with freshly drawn parameters, a function of the configuration and its seed alone."""

@@ -1,6 +1,6 @@
 """What a model learns from: an endless sequence of pairs, each a function of (seed, position) alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -21,8 +21,9 @@ class Examples(Dataset):
         scans: The training pairs of each scan, all of the same images.
         augment: Draws the poses.
         noise: fixed: a pair has the same noise whenever it comes; fresh: another in each epoch.
-        seed: Of the order, the poses and the scans.
-        batch: How many pairs one after another have the same scan.
+        seed: Of the order and the poses.
+        batch: How many pairs a step has.
+        scan: The number of the scan from which a step learns.
 
     Attributes:
         pairs: Those of the first scan.
@@ -31,10 +32,12 @@ class Examples(Dataset):
         InputError: Another kind of noise.
     """
 
-    def __init__(self, scans: Sequence[Pairs], augment: Augment, noise: str, seed: int, batch: int = 1) -> None:
+    def __init__(
+        self, scans: Sequence[Pairs], augment: Augment, noise: str, seed: int, batch: int, scan: Callable[[int], int]
+    ) -> None:
         if noise not in NOISE:
             raise InputError(f"data.noise={noise}: expected one of {', '.join(NOISE)}")
-        self.scans, self.pairs, self.batch = scans, scans[0], batch
+        self.scans, self.pairs, self.batch, self.scan = scans, scans[0], batch, scan
         self.augment, self.fresh, self.seed = augment, noise == "fresh", seed
 
     def __getitem__(self, position: int) -> tuple[Image, Sinogram]:
@@ -42,10 +45,6 @@ class Examples(Dataset):
         pose = self.augment.pose(np.random.default_rng([self.seed, 1, position]))
         index = int(_permutation(self.seed, epoch, len(self.pairs))[place])
         return self.scans[self.scan(position // self.batch)].pair(index, pose, noise=epoch + 1 if self.fresh else 0)
-
-    def scan(self, step: int) -> int:
-        """The number of the scan from which the batch of a step comes."""
-        return int(np.random.default_rng([self.seed, 2, step]).integers(len(self.scans))) if len(self.scans) > 1 else 0
 
 
 @lru_cache(maxsize=4)

@@ -6,7 +6,7 @@ training killed at any moment and started again ends with the same weights, bit 
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -37,7 +37,7 @@ def descend(
     fit: Fit,
     optimizer: Callable[[nn.Module, float], torch.optim.Optimizer],
     training: Examples,
-    validation: Sequence[Pairs],
+    validation: Mapping[int, Pairs],
     workers: int = 0,
 ) -> None:
     """Fit the model and leave the best weights by validation PSNR in the run folder, resuming what is there.
@@ -50,7 +50,7 @@ def descend(
         fit: For how long and how fast.
         optimizer: Makes the optimiser of a model and a learning rate.
         training: What to learn from.
-        validation: Pairs of each scan to choose the best weights by, in the mean.
+        validation: Pairs to choose the best weights by, in the mean, by the numbers of their scans.
         workers: Processes that load pairs; 0: this one.
 
     Raises:
@@ -157,16 +157,16 @@ def _any(fabric: Fabric, flag: bool) -> bool:
 
 
 def _validated(
-    fabric: Fabric, run: Run, model: nn.Module, on_scans: Sequence[nn.Module], validation: Sequence[Pairs], now: Progress
+    fabric: Fabric, run: Run, model: nn.Module, on_scans: Sequence[nn.Module], validation: Mapping[int, Pairs], now: Progress
 ) -> None:
     """Measure the model, tell the run, and keep the weights if they are the best."""
     loss = fabric.all_reduce(torch.tensor(np.mean([float(loss) for loss in now.losses]), device=fabric.device)).item()
     if not math.isfinite(loss):
         raise InputError(f"the loss is {loss} at step {now.step}; expected a finite one: lower fit.lr")
-    each = [validate(fabric, one, pairs) for one, pairs in zip(on_scans, validation, strict=True)]
+    each = [validate(fabric, on_scans[number], pairs) for number, pairs in validation.items()]
     scores, left_out = {name: float(np.mean([found[name] for found, _ in each])) for name in each[0][0]}, each[0][1]
     if left_out and not now.history:
-        fabric.print(left_out_line(run, left_out, validation[0]))
+        fabric.print(left_out_line(run, left_out, next(iter(validation.values()))))
     now.history.append({"step": now.step, "seconds": now.seconds, "loss": loss} | scores)
     now.losses, now.stale = [], now.stale + 1
     better = scores["psnr"] > now.best

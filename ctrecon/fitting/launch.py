@@ -58,8 +58,8 @@ class _Prepared:
     def __init__(self, values: dict[str, Any]) -> None:
         self.experiment = Experiment(identity(values))
         self.fit, self.training = self.experiment.fit, self.experiment.examples()
-        self.validations = [one.pairs("val") for one in self.experiment.scans]
-        self.validation, self.model = self.validations[0], self.experiment.model()
+        self.validations = {number: self.experiment.scans[number].pairs("val") for number in self.experiment.law.judged}
+        self.validation, self.model = next(iter(self.validations.values())), self.experiment.model()
         fitting = self.model.fitting
         self.patients = {
             "train": sorted(self.training.pairs.patients()) if fitting is Fitting.WEIGHTS else [],
@@ -80,7 +80,7 @@ class _Prepared:
         parameters = sum(p.numel() for p in self.model.parameters())
         return (
             f"{run.path}: {', '.join(counts)}; {type(geometry).__name__} scan of {geometry.shape[0]} views x {geometry.shape[1]} bins, "
-            f"{geometry.pixels} x {geometry.pixels} pixels{_beside(len(self.validations))}\n"
+            f"{geometry.pixels} x {geometry.pixels} pixels{_beside(self.experiment.law.count)}\n"
             f"{run.path}: {type(self.model).__name__}, {_several(parameters, 'parameter')}, on {device}"
         )
 

@@ -40,6 +40,10 @@ class Reconstructor:
         """The scan that it reconstructs; views and bins are its `shape`."""
         return self.model.geometry
 
+    def on(self, geometry: Geometry) -> "Reconstructor":
+        """The same model for another scan. Raises InputError where what it learned belongs to its own."""
+        return Reconstructor(self.model.on(geometry), self.device)
+
     def __call__(self, sinogram: Array) -> Array:
         """The image of a sinogram, or the images of a batch.
 

@@ -2,9 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
-from conftest import experiment
+from conftest import experiment, inside
+from safetensors.torch import load_file
 
 from ctrecon.errors import InputError
 from ctrecon.models.classical import FBP
@@ -12,20 +14,20 @@ from ctrecon.physics.attenuation import MU_MAX
 from ctrecon.physics.noise import Doses, Poisson
 from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.scans import Several
+from ctrecon.runs.run import WEIGHTS, Run
 
 SMALL = ["geometry.pixels=16", "geometry.views=8", "conv.channels=8"]
 OTHER = Parallel(pixels=24, fov_m=0.2, views=20)
+COARSE = ["scans=coarse_to_fine", "scans.pixels=[8,12]", "scans.steps=[0.5,0.25]"]
 LEARNED = ["unrolled", "unrolled_unet", "primal_dual", "learned_gradient", "post_processing", "equilibrium"]
 
 
-def test_members_are_scans_of_the_experiments_size(scans):
-    e = experiment(f"scans={scans}", *SMALL)
-    if scans == "one":
-        assert e.scans == [e]
-        return
+def test_members_are_different_scans(scans):
+    e = experiment(f"scans={scans}", "geometry.pixels=72", "geometry.views=8")
     made = [one.geometry for one in e.scans]
-    assert len(made) == len({(type(one), one.seen, one.offset_m, one.fov_m) for one in made}) > 3
-    assert all(one.pixels == 16 for one in made)
+    assert len(made) == e.law.count == len({(type(one), one.seen, one.offset_m, one.fov_m, one.pixels) for one in made})
+    assert len(made) == 1 if scans == "one" else len(made) > 2
+    assert e.law.judged[-1] < len(made) and {one.pixels for one in made} <= {72, 32, 64, 256}  # of which some are said
 
 
 def test_pairs_of_a_step_are_of_its_scan_and_every_scan_comes_by():
@@ -39,6 +41,58 @@ def test_pairs_of_a_step_are_of_its_scan_and_every_scan_comes_by():
     assert set(drawn) == set(range(5)) and max(drawn.count(scan) for scan in range(5)) < 90
     again = experiment("scans=sparse", "data.noise=fresh", "fit.batch=2", *SMALL).examples()
     assert torch.equal(again[7][1], examples[7][1])
+
+
+def test_coarse_to_fine_sees_the_same_rays_on_finer_and_finer_grids_and_is_judged_on_the_finest():
+    e = experiment(*COARSE, *SMALL, "fit.steps=8")
+    assert [one.geometry.pixels for one in e.scans] == [8, 12, 16] and [*e.law.judged] == [2]
+    for one in e.scans:
+        np.testing.assert_array_equal(one.geometry.frames(), e.geometry.frames())
+        assert one.geometry.shape == e.geometry.shape
+    assert [e.examples().scan(step) for step in range(8)] == [0, 0, 0, 0, 1, 1, 2, 2]
+    assert [e.examples()[step][0].shape[-1] for step in (0, 5, 7)] == [8, 12, 16]
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("scans.pixels=[8,16]", "less than the 16"),
+        ("scans.steps=[0.5,0.5]", "less than 1"),
+        ("scans.steps=[0.5]", "a part of the steps for each"),
+    ],
+)
+def test_other_grids_are_refused(word, says):
+    with pytest.raises(InputError, match=says):
+        experiment(*COARSE, *SMALL, word).scans  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "words", [COARSE, ["scans=sparse", "noise=doses", "data.noise=fresh", "fit.loss=logarithm"]], ids=["coarse_to_fine", "sparse"]
+)
+def test_a_training_on_several_scans_goes_on_where_it_was_stopped(words, tmp_path, monkeypatch):
+    """To the last bit; and nothing beside the weights tells that there were several."""
+    words = [
+        *words,
+        *SMALL,
+        "experiment=smoke",
+        "conv.channels=4",
+        "fit.steps=6",
+        "fit.validate_every=2",
+        "device=cpu",
+        "data.val_size=1",
+    ]
+
+    def stop(run, state, save=Run.save_state):
+        save(run, state)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises((KeyboardInterrupt, SystemExit)):
+        patch.setattr(Run, "save_state", stop)
+        inside("train", *words, "run_dir=stopped", cwd=tmp_path)
+    for name in ("stopped", "whole"):
+        inside("train", *words, f"run_dir={name}", cwd=tmp_path)
+    one, other = (load_file(tmp_path / name / WEIGHTS) for name in ("stopped", "whole"))
+    assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.parametrize("learned", LEARNED)
