@@ -61,9 +61,12 @@ def isotropic_(layer: Convolution) -> None:
     not depend on which basis the family happens to use.
     """
     expand = layer.expand
-    noise, pull_back = torch.func.vjp(expand, torch.zeros_like(layer.weight))
-    projected = pull_back(torch.randn_like(noise))[0]
-    weight = conjugate_gradients(lambda direction: pull_back(expand(direction))[0], projected, iterations=100)
+    with torch.enable_grad():  # torch.func.vjp says it shorter, and loads a compiler for seconds
+        somewhere = torch.zeros_like(layer.weight, requires_grad=True)
+        image = expand(somewhere)
+    pull_back = lambda filters: torch.autograd.grad(image, somewhere, filters, retain_graph=True)[0]  # noqa: E731
+    projected = pull_back(torch.randn_like(image))
+    weight = conjugate_gradients(lambda direction: pull_back(expand(direction)), projected, iterations=100)
     drawn = expand(weight)
     fan_in = math.prod(drawn.shape[1:])
     layer.weight.copy_(weight / (drawn.square().mean() * fan_in).sqrt())
