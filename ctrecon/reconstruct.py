@@ -24,7 +24,6 @@ from ctrecon.files.unit import Unit
 from ctrecon.machine.device import pick_device
 from ctrecon.models.fitting import Fitting
 from ctrecon.models.model import Model
-from ctrecon.runs.run import Run
 from ctrecon.shapes import Sinogram
 
 CURE = "say unit=log where it is -log(I/I0), unit=metres where it is that divided by mu_max"
@@ -72,10 +71,8 @@ def reconstruct(
             Experiment(config_of(choice.run, choice.words) | {"geometry": experiment.config["geometry"]}, geometry),
         )
         lines.append(choice.said)
-    model = experiment.model()
-    if run:
-        Run(run).load_weights(model)
-    elif model.fitting is Fitting.WEIGHTS:
+    model = experiment.model(run)
+    if not run and model.fitting is Fitting.WEIGHTS:
         raise InputError(f"model: {type(model).__name__} has parameters to learn: say run=DIR of a trained one, or model=fbp or tv")
     model, images = model.to(where).eval(), []
     for which in range(count(Path(sinogram), dataset)) if index == "all" else [index]:

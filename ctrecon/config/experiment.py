@@ -24,6 +24,7 @@ from ctrecon.data.sinogram_store import sinogram_store
 from ctrecon.disk.yaml_file import parse_yaml
 from ctrecon.errors import InputError
 from ctrecon.models.classical import FBP
+from ctrecon.models.initialisation import NotDrawn
 from ctrecon.models.model import Model
 from ctrecon.models.network import Network
 from ctrecon.physics.geometry import Geometry
@@ -128,13 +129,27 @@ class Experiment:
         scan = partial(self.law.of_step, steps=fit["steps"], seed=seed)
         return Examples([one.pairs("train") for one in self.scans], augment, self._images["noise"], seed, fit["batch"], scan)
 
-    def model(self) -> Model:
-        """The model with freshly drawn parameters, a function of the configuration and its seed alone."""
-        wanted = inspect.signature(target("model", self.config["model"])).parameters
+    def model(self, run: str | None = None) -> Model:
+        """The model with the weights of a run, or freshly drawn: then a function of the configuration and its seed alone.
+
+        Raises:
+            InputError: Parts do not fit each other, or the run's weights are missing, damaged or of another model.
+        """
+        if run:
+            made = self.undrawn()
+            Run(run).load_weights(made)
+            return made
         torch.manual_seed(self.config["seed"])
-        parts = {name: part() for name, part in self._parts().items() if name in wanted}
-        made = make("model", self.config["model"], **parts)
-        made.maker = partial(_drawn, self.config)
+        return self._made(self._parts())
+
+    def undrawn(self) -> Model:
+        """The model with parameters that mean nothing, to be given others: drawing them takes as long as a small reconstruction."""
+        return self._made(self._parts() | {"initialisation": NotDrawn})
+
+    def _made(self, parts: dict[str, Any]) -> Model:
+        wanted = inspect.signature(target("model", self.config["model"])).parameters
+        made = make("model", self.config["model"], **{name: part() for name, part in parts.items() if name in wanted})
+        made.maker = partial(_undrawn, self.config)
         return made
 
     def _parts(self) -> dict[str, Any]:
@@ -173,9 +188,8 @@ class Experiment:
         return RayTransform(self.geometry, self.projector)
 
 
-def _drawn(config: dict[str, Any], geometry: Geometry) -> Model:
-    with torch.random.fork_rng(devices=[]):
-        return Experiment(config, geometry).model()
+def _undrawn(config: dict[str, Any], geometry: Geometry) -> Model:
+    return Experiment(config, geometry).undrawn()
 
 
 def read_geometry(where: Path, text: str) -> tuple[dict[str, Any], Geometry]:
@@ -195,7 +209,4 @@ def experiment_of(run: str | None, words: Iterable[str]) -> Experiment:
 def model_of(run: str | None, words: Iterable[str]) -> tuple[Experiment, Model]:
     """The experiment and its model: with the run's weights, or, without a run, freshly drawn."""
     experiment = experiment_of(run, words)
-    model = experiment.model()
-    if run:
-        Run(run).load_weights(model)
-    return experiment, model
+    return experiment, experiment.model(run)

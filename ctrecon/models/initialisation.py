@@ -53,6 +53,13 @@ class Published(Initialisation):
                 field.reset_as_published()
 
 
+class NotDrawn(Initialisation):
+    """Parameters as they are made, for a model that is given others."""
+
+    def __call__(self, part: Part) -> None:
+        pass
+
+
 @torch.no_grad()
 def isotropic_(layer: Convolution) -> None:
     """Draw the filter as white noise projected onto the layer's space of filters, scaled to mean square 1 / fan-in; bias zero.

@@ -39,7 +39,7 @@ class Card:
     limits: str
     commands: list[str]
     beams: list[str]
-    envelope: dict[str, list[float]]
+    envelope: dict[str, list[int | float]]
 
     def outside(self, beam: str, facts: Mapping[str, float]) -> list[str]:
         """What of a scan is not within the envelope, in words: nothing where the model is for it.

@@ -33,7 +33,6 @@ from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
 from ctrecon.report.chart import save
 from ctrecon.report.picture import picture
-from ctrecon.runs.run import Run
 
 FULL_FAN = ["geometry=fan_short", "geometry.step_deg=null"]
 SCANS = {
@@ -88,9 +87,7 @@ def main() -> None:
 
 def on(run: str, geometry: Geometry, node: dict) -> Model:
     """The model of a run for a scan."""
-    model = Experiment(config_of(run, []) | {"geometry": node}, geometry).model()
-    Run(run).load_weights(model)
-    return model.eval()
+    return Experiment(config_of(run, []) | {"geometry": node}, geometry).model(run).eval()
 
 
 @torch.no_grad()
