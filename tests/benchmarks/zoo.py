@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/zoo"))
     parser.add_argument("--pixels", type=int, default=128)
     parser.add_argument("--photons", type=float, default=1e4)
+    parser.add_argument("--val-size", type=int, default=6)
     parser.add_argument("--scans", nargs="*", default=[*SCANS])
     parser.add_argument("--htc", type=Path, help="htc2022.h5")
     parser.add_argument("--tooth", type=Path, help="tooth.h5")
@@ -94,7 +95,7 @@ def on(run: str, geometry: Geometry, node: dict) -> Model:
 def simulated(run: str, name: str, chosen: argparse.Namespace) -> dict[str, str]:
     """A row of the table: means over patients, and how far the model is ahead of total variation, image by image."""
     words = ["geometry=sparse_50", *SCANS[name], f"geometry.pixels={chosen.pixels}", f"noise.photons={chosen.photons}"]
-    words += ["data=slices", f"data.file={chosen.file.resolve()}", "data.val_size=6"]
+    words += ["data=slices", f"data.file={chosen.file.resolve()}", f"data.val_size={chosen.val_size}"]
     e = Experiment(compose([*words, "model=fbp"]))
     tuned = train_run(compose([*words, "model=tv", f"run_dir={chosen.out / 'tv' / f'{name} {chosen.pixels}'}", "device=cpu"]))
     tv = Experiment(compose([*words, "model=tv"])).model()
