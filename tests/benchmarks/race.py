@@ -165,8 +165,9 @@ def costs(out: Path) -> dict[str, float]:
 def weigh(out: Path, names: list[str], words: list[str]) -> None:
     """Measure what a step of each contestant costs against one of REFERENCE, where that is not known."""
     known = costs(out) | {REFERENCE: SECONDS}
-    reference = Training(REFERENCE, words)
-    for name in [name for name in names if name not in known]:
+    unknown = [name for name in names if name not in known]
+    reference = Training(REFERENCE, words) if unknown else None
+    for name in unknown:
         other, spent = Training(name, words), []
         for _ in range(ROUNDS):
             times = []
