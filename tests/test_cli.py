@@ -244,7 +244,7 @@ BAD = {  # name: (words, what the line says)
     "logarithms taken for metres": (["reconstruct", "sinogram=log.npy", "run=runs/s-c4/0", "out=bad_out.npy"], "unit=log"),
     "unknown output format": (["reconstruct", "sinogram=y.npy", "model=fbp", "geometry=tiny", "out=bad_out.jpg"], "ending in"),
     "other geometry beside": (["reconstruct", "sinogram=y.npy", "model=fbp", "geometry=sparse_50", "out=bad_out.npy"], "views"),
-    "untrained model": (["reconstruct", "sinogram=y.npy", "geometry=tiny", "out=bad_out.npy"], "run=DIR"),
+    "untrained model": (["reconstruct", "sinogram=y.npy", "geometry=tiny", "model=unrolled", "out=bad_out.npy"], "run=DIR"),
     "missing HDF5": (["train", *TINY, "data=slices", "data.file=nowhere.h5", "name=bad_out"], "no such file"),
     "truncated HDF5": (["train", *TINY, "data=slices", "data.file=cut_slices.h5", "name=bad_out"], "complete"),
     "missing DICOM": (["simulate", "image=nowhere.dcm", "geometry=tiny", "out=bad_out.npy"], "no such file"),
@@ -318,8 +318,8 @@ def test_run_being_written_is_refused(workplace, capsys):
 
 
 def limited(command, cwd):
-    """Run where files may not grow past 2 kB, as on a disk that is almost full."""
-    script = f"ulimit -f 2; exec {sys.executable} -W ignore -m ctrecon {command}"
+    """Run where files may not grow past 2 kB, as on a disk that is almost full. Python would leave torn bytecode (-B: none)."""
+    script = f"ulimit -f 2; exec {sys.executable} -B -W ignore -m ctrecon {command}"
     return subprocess.run(["bash", "-c", script], cwd=cwd, capture_output=True, text=True, timeout=300)
 
 
@@ -330,8 +330,9 @@ def test_full_disk_loses_nothing(workplace):
     assert (np.load(workplace / "kept.npy") == 1).all() and not list(workplace.glob(".writing*"))
 
 
-def test_full_disk_stops_training_until_there_is_space(workplace, capsys):
+def test_full_disk_stops_training_until_there_is_space(workplace, capsys, monkeypatch):
     """In this process, whose files may not grow past 2 kB either."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     resource = pytest.importorskip("resource")
     words, (_, most) = [*TINY, "name=full"], resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2048, most))

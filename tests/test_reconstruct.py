@@ -241,7 +241,7 @@ def test_a_wrong_geometry_beside_is_named(text, says, here, capsys):
 
 def test_a_model_that_has_not_learned_is_refused(here, capsys):
     scan(here, "y.npy", "geometry=tiny")
-    assert "say run=DIR" in refused(here, capsys, "sinogram=y.npy", "out=bad.npy", "geometry=tiny")
+    assert "say run=DIR" in refused(here, capsys, "sinogram=y.npy", "out=bad.npy", "geometry=tiny", "model=unrolled")
 
 
 def test_logarithms_taken_for_metres_are_noticed(here, capsys):

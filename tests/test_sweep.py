@@ -63,7 +63,9 @@ def test_twelve_jobs_survive_whatever_happens(tmp_path):
 
     for run in runs(here):  # of jobs that are done, and of the one that is half done
         (run / RESUME).write_bytes((run / RESUME).read_bytes()[:-200])
-    with start(*TWELVE, cwd=here, shell="ulimit -f 8") as process:  # files may not grow past 8 kB: too small for a state
+    with start(
+        *TWELVE, cwd=here, shell="export PYTHONDONTWRITEBYTECODE=1; ulimit -f 8"
+    ) as process:  # files may not grow past 8 kB: too small for a state
         said = process.stdout.read()
     assert (process.returncode == 1 and "failed" in said and "space" in said) or "large" in said, said
     assert done_at(here) == done

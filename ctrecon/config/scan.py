@@ -57,7 +57,8 @@ def scanned(run: str | None, words: Words, beside: tuple[Path, str] | None) -> t
 
 def knows_several_scans(run: str) -> bool:
     """Whether a run learned from several scans: then it is for others too."""
-    return config_of(run, [])["scans"]["_target_"] != ONE
+    scans = config_of(run, []).get("scans")
+    return isinstance(scans, dict) and scans.get("_target_") != ONE
 
 
 def _chosen(run: str | None, words: Words) -> str:
