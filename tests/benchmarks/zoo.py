@@ -29,7 +29,6 @@ from ctrecon.models.model import Model
 from ctrecon.models.tv import TV
 from ctrecon.physics.attenuation import MU_MAX
 from ctrecon.physics.geometry import Geometry
-from ctrecon.physics.parallel import Parallel
 from ctrecon.physics.ray import RayTransform
 from ctrecon.report.chart import save
 from ctrecon.report.picture import picture
@@ -73,7 +72,7 @@ def main() -> None:
         rows += [
             row
             for views in (720, 180, 60, 30)
-            for row in discs(run, chosen.htc, f"::{720 // views}", f"disc, {views} views", chosen)
+            for row in discs(run, chosen.htc, f"0:720:{720 // views}", f"disc, {views} views", chosen)
         ]
         rows += discs(run, chosen.htc, "0:181", "disc, 90 degrees", chosen)
     if chosen.tooth:
@@ -97,7 +96,8 @@ def simulated(run: str, name: str, chosen: argparse.Namespace) -> dict[str, str]
     words = ["geometry=sparse_50", *SCANS[name], f"geometry.pixels={chosen.pixels}", f"noise.photons={chosen.photons}"]
     words += ["data=slices", f"data.file={chosen.file.resolve()}", f"data.val_size={chosen.val_size}"]
     e = Experiment(compose([*words, "model=fbp"]))
-    tuned = train_run(compose([*words, "model=tv", f"run_dir={chosen.out / 'tv' / f'{name} {chosen.pixels}'}", "device=cpu"]))
+    folder = chosen.out / "tv" / file_name(f"{name} {chosen.pixels}")
+    tuned = train_run(compose([*words, "model=tv", f"run_dir={folder}", "device=cpu"]))
     tv = Experiment(compose([*words, "model=tv"])).model()
     tuned.load_weights(tv)
     models = {"fbp": e.model(), "tv": tv, "zoo": on(run, e.geometry, e.config["geometry"])}
@@ -122,9 +122,7 @@ def discs(run: str, path: Path, views: str, name: str, chosen: argparse.Namespac
     for number in (3, 16):
         with h5py.File(path) as file:
             y = torch.from_numpy(file["sinogram"][number])[None, None].float() / MU_MAX
-        whole = Experiment(compose(["geometry=fan_htc2022", f"geometry.pixels={2 * chosen.pixels}", "geometry.views=720"])).geometry
-        part = node | {"views": views if views != "::1" else 720}
-        rows.append(measured(run, f"{name}, number {number}", part, whole, y, chosen))
+        rows.append(measured(run, f"{name}, number {number}", node | {"views": views}, node | {"views": "0:720"}, y, chosen))
     return rows
 
 
@@ -141,24 +139,18 @@ def tooth(run: str, path: Path, step: int, chosen: argparse.Namespace) -> dict[s
         "bins": bins,
         "bin_m": width,
         "offset_m": ((bins - 1) / 2 - 296.0) * width,
-        "angles_deg": angles[:180].tolist(),
+        "angles_deg": angles.tolist(),
     }
-    whole = Parallel(**{key: value for key, value in node.items() if key != "_target_"})
-    part = node | {"angles_deg": angles[:180:step].tolist()}
-    return measured(run, f"tooth, {len(part['angles_deg'])} views", part, whole, y[:, :, :180], chosen)
+    name = f"tooth, {len(range(0, 180, step))} views"
+    return measured(run, name, node | {"views": f"0:180:{step}"}, node | {"views": "0:180"}, y, chosen)
 
 
 @torch.no_grad()
-def measured(run: str, name: str, node: dict, whole: Geometry, y: torch.Tensor, chosen: argparse.Namespace) -> dict[str, str]:
-    """A row of a measured sinogram of all views, of which a part is used; a picture of it."""
-    e = Experiment(compose(["model=fbp"]) | {"geometry": node})
-    views = list(whole.seen.numbers)
-    used = [
-        list(np.round(np.rad2deg(whole.angles_rad), 6)).index(angle) for angle in np.round(np.rad2deg(e.geometry.angles_rad), 6)
-    ]
-    all_views = y[:, :, views] if y.shape[2] > len(views) else y
-    truth = FBP(whole)(all_views)[0, 0].numpy()
-    part, ray = all_views[:, :, used], RayTransform(e.geometry)
+def measured(run: str, name: str, node: dict, whole: dict, y: torch.Tensor, chosen: argparse.Namespace) -> dict[str, str]:
+    """A row of a measured sinogram y of all views of the scanner, of which `node` uses a part; a picture of it."""
+    e, all_views = (Experiment(compose(["model=fbp"]) | {"geometry": one}) for one in (node, whole))
+    part, ray = y[:, :, list(e.geometry.seen.numbers)], RayTransform(e.geometry)
+    truth = FBP(all_views.geometry)(y[:, :, list(all_views.geometry.seen.numbers)])[0, 0].numpy()
     scale = float(part.max() / e.geometry.fov_m)  # so that the weights of total variation mean what they mean for patients
     images = {"fbp": FBP(e.geometry)(part), "zoo": on(run, e.geometry, node)(part)}
     tried = [scale * TV(ray, FBP(e.geometry), weight=weight)(part / scale) for weight in WEIGHTS]
@@ -166,11 +158,16 @@ def measured(run: str, name: str, node: dict, whole: Geometry, y: torch.Tensor, 
     found = {one: scale_free(image[0, 0].numpy(), truth) for one, image in images.items()}
     top = float(np.quantile(truth, 0.999))
     shown = {one: image[0, 0].numpy() / top for one, image in images.items()}
-    save(picture([(name, truth / top, shown)]), chosen.out / name.replace(", ", "_").replace(" ", "_"))
+    save(picture([(name, truth / top, shown)]), chosen.out / file_name(name))
     row = {"scan": f"{name}, {node['pixels']} x {node['pixels']}"} | {one: f"{found[one]:.2f}" for one in ("fbp", "tv", "zoo")}
     print(row, flush=True)
     ahead = f"{found['zoo'] - found['tv']:+.2f}"
     return row | {"turned": "", "zoo - tv": ahead, "least": ahead}
+
+
+def file_name(name: str) -> str:
+    """A name without commas and spaces."""
+    return name.replace(",", "").replace(" ", "_")
 
 
 def scale_free(image: np.ndarray, truth: np.ndarray) -> float:
