@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +11,6 @@ from ctrecon.config.compose import config_of
 from ctrecon.config.conf import groups
 from ctrecon.config.kind import hints
 from ctrecon.config.make import check_kinds, make, target
-from ctrecon.config.member import checked_node
 from ctrecon.config.training import Images, Training
 from ctrecon.conv.family import ConvFamily
 from ctrecon.data.collection import Collection
@@ -21,7 +19,6 @@ from ctrecon.data.pairs import Pairs
 from ctrecon.data.scanner import Scanner
 from ctrecon.data.selection import Selection
 from ctrecon.data.sinogram_store import sinogram_store
-from ctrecon.disk.yaml_file import parse_yaml
 from ctrecon.errors import InputError
 from ctrecon.models.classical import FBP
 from ctrecon.models.initialisation import NotDrawn
@@ -190,15 +187,6 @@ class Experiment:
 
 def _undrawn(config: dict[str, Any], geometry: Geometry) -> Model:
     return Experiment(config, geometry).undrawn()
-
-
-def read_geometry(where: Path, text: str) -> tuple[dict[str, Any], Geometry]:
-    """The configuration of a geometry from YAML text, and the geometry. Raises InputError where it is none."""
-    node = checked_node("geometry", parse_yaml(text, str(where)), str(where))
-    try:
-        return node, make("geometry", node)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
 
 
 def experiment_of(run: str | None, words: Iterable[str]) -> Experiment:

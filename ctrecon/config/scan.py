@@ -8,15 +8,26 @@ import numpy as np
 
 from ctrecon.config.compose import amend, config_of, says_field_of_view
 from ctrecon.config.conf import groups, member
-from ctrecon.config.experiment import Experiment, read_geometry
+from ctrecon.config.experiment import Experiment
 from ctrecon.config.make import make
+from ctrecon.config.member import checked_node
 from ctrecon.config.words import Word, Words
+from ctrecon.disk.yaml_file import parse_yaml
 from ctrecon.errors import InputError
 from ctrecon.physics.geometry import Geometry
 
 ANGLES = ("start_deg", "step_deg", "angles_deg", "scan_views", "views")  # together they say at which angles the views are
 ONE = "ctrecon.physics.scans.One"
 FREE = ("pixels",)  # the reconstruction's choice, no part of the scan
+
+
+def read_geometry(where: Path, text: str) -> tuple[dict[str, Any], Geometry]:
+    """The configuration of a geometry from YAML text, and the geometry. Raises InputError where it is none."""
+    node = checked_node("geometry", parse_yaml(text, str(where)), str(where))
+    try:
+        return node, make("geometry", node)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def scanned(run: str | None, words: Words, beside: tuple[Path, str] | None) -> tuple[Experiment, str] | None:

@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--val-size", type=int, default=6)
     parser.add_argument("--scans", nargs="*", default=[*SCANS])
     parser.add_argument("--htc", type=Path, help="htc2022.h5")
+    parser.add_argument("--views", type=int, nargs="*", default=[720, 180, 60, 30], help="of the discs")
     parser.add_argument("--tooth", type=Path, help="tooth.h5")
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
@@ -70,9 +71,7 @@ def main() -> None:
     rows = [simulated(run, name, chosen) for name in chosen.scans]
     if chosen.htc:
         rows += [
-            row
-            for views in (720, 180, 60, 30)
-            for row in discs(run, chosen.htc, f"0:720:{720 // views}", f"disc, {views} views", chosen)
+            row for views in chosen.views for row in discs(run, chosen.htc, f"0:720:{720 // views}", f"disc, {views} views", chosen)
         ]
         rows += discs(run, chosen.htc, "0:181", "disc, 90 degrees", chosen)
     if chosen.tooth:

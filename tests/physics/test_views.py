@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import experiment, inside
 
-from ctrecon.config.experiment import read_geometry
+from ctrecon.config.scan import read_geometry
 from ctrecon.errors import InputError
 from ctrecon.physics.fan import Fan
 from ctrecon.physics.parallel import Parallel
