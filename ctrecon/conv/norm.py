@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 
 from ctrecon.conv.convolution import Convolution
@@ -22,6 +21,7 @@ def top_singular(linear: LinearMap, transpose: LinearMap, z: Tensor, tolerance: 
     Power iteration takes hundreds of products where singular values lie close, as those of convolutions on large grids do, and
     those of equivariant ones always; this takes some thirty.
     """
+    from scipy.sparse.linalg import LinearOperator, eigsh  # takes a fifth of the time that torch does to load, and few need it
 
     def square(vector: np.ndarray) -> np.ndarray:
         return transpose(linear(torch.from_numpy(vector.reshape(z.shape)).to(z))).flatten().cpu().double().numpy()
