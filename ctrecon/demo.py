@@ -44,6 +44,7 @@ def demo(out: str, steps: Count, device: Device) -> None:
     print("== a real CT slice (128 x 128, from the pydicom package) from 50 noisy views, by models that are there already ==")
     ready = {"fbp": (None, [*SCAN, "model=fbp"]), "tv": (None, [*SCAN, "model=tv"]), "zoo/any": (str(zoo.folder("any")), SCAN)}
     _real_slice(ready, folder / "first")
+    print("One slice proves nothing: notebooks/results/zoo has eleven patients and thirteen scans.")
     print(f"see {folder}/first.png; ctrecon reconstruct does that with your sinograms. Now two models learn:", flush=True)
     _first_picture(experiments["plain"], folder / "phantom")
     for name, values in experiments.items():
