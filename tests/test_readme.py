@@ -122,7 +122,7 @@ def test_requirements_pin_what_the_project_asks_for():
     assert set(asked) - {"numpy"} <= pinned and not {"py3nj", "lie-learn"} & pinned
 
 
-def test_wheel_contains_the_configuration(tmp_path):
+def test_wheel_contains_the_configuration_and_the_zoo(tmp_path):
     if not shutil.which("uv"):
         pytest.skip("uv is not installed")
     subprocess.run(["uv", "build", "--wheel", "--out-dir", str(tmp_path), str(ROOT)], check=True, capture_output=True)
@@ -131,3 +131,5 @@ def test_wheel_contains_the_configuration(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"ctrecon/{p.relative_to(ROOT)}" for p in (ROOT / "conf").rglob("*.yaml")} <= names
+    shipped = [path for path in (ROOT / "ctrecon/runs/shipped").rglob("*") if path.is_file()]
+    assert shipped and {str(path.relative_to(ROOT)) for path in shipped} <= names
