@@ -4,7 +4,9 @@ from collections.abc import Iterable
 
 from ctrecon.config.options import options
 from ctrecon.disk.table import as_markdown
+from ctrecon.evidence.bootstrap import Estimate
 from ctrecon.runs import zoo as shipped
+from ctrecon.runs.digits import shown
 from ctrecon.runs.results import Results
 
 
@@ -41,7 +43,7 @@ def _row(name: str) -> dict[str, str]:
     return {
         "model": f"zoo/{name}",
         "parameters": f"{summary['parameters']:,}",
-        "PSNR": f"{upright['psnr']['mean']:.2f} [{upright['psnr']['low']:.2f}, {upright['psnr']['high']:.2f}]",
-        "SSIM": f"{upright['ssim']['mean']:.3f}",
+        "PSNR": Estimate(**upright["psnr"]).format("psnr"),
+        "SSIM": shown("ssim", upright["ssim"]["mean"]),
         "use": card.use,
     }
