@@ -18,7 +18,7 @@ from conftest import inside, write_slices
 from ctrecon.config.compose import compose, identity
 from ctrecon.config.conf import CONF
 from ctrecon.config.experiment import Experiment
-from ctrecon.config.plan import plan_of
+from ctrecon.config.plan import plan_of, words_of
 from ctrecon.config.words import Words
 from ctrecon.errors import InputError
 from ctrecon.evidence import scores
@@ -140,7 +140,7 @@ def test_a_training_that_fails_is_left_out_of_the_race(workplace):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["figure=none"], "expected one of cost, denoise"),
+        (["figure=none"], "expected one of architectures, cost, denoise"),
         (["figure=sizes", "profile=phone"], "expected one of gpu, laptop, paper"),
         (["figure=sizes", "conv=plain,c4"], "several values"),
         (["figure=sizes", "hydra/launcher=rocket"], "expected one of basic"),
@@ -202,10 +202,10 @@ def test_sizes_beyond_the_collection_are_left_out(tmp_path):
 def test_wide_models_have_about_as_many_parameters_as_ordinary_ones():
     for profile in PROFILES:
         plan = plan_of("sizes", profile)
-        known, words = plan["known"]["trained"], plan["profile"]["words"]
+        known, words = plan["known"]["trained"], words_of(plan)
         counts = []
         for name in ("plain", "c4_wide"):
-            base = [*words, f"conv.channels={plan['profile']['width']}", *known[name], "geometry=tiny", "projector=astra"]
+            base = [*words, *known[name], "geometry=tiny", "projector=astra"]
             counts.append(sum(p.numel() for p in Experiment(compose(base)).model().parameters()))
         assert counts[1] == pytest.approx(counts[0], rel=0.04), profile
 

@@ -70,9 +70,9 @@ def plan_of(figure: str, profile: str, contestants_file: str | None = None, **ot
 
 
 def words_of(plan: dict[str, Any]) -> list[str]:
-    """The words of every training of a plan: the profile's, then the figure's."""
+    """The words of every training of a plan: the profile's, then the figure's, whose `model` takes the place of the profile's."""
     profile = plan["profile"]
-    return [*profile["words"], f"conv.channels={profile['width']}", *plan.get("words", [])]
+    return [*profile["words"], *plan.get("model", profile["model"]), f"conv.channels={profile['width']}", *plan.get("words", [])]
 
 
 def _own(path: Path) -> dict[str, dict[str, Any]]:
