@@ -23,12 +23,13 @@ from pydicom.data import get_testdata_file
 
 from ctrecon.cli import main
 from ctrecon.config.compose import amend, compose
-from ctrecon.config.conf import groups
+from ctrecon.config.conf import groups, member
 from ctrecon.config.experiment import Experiment
-from ctrecon.config.make import make
+from ctrecon.config.make import make, target
 from ctrecon.config.words import Words
 from ctrecon.conv.convolution import Convolution
 from ctrecon.conv.family import ConvFamily
+from ctrecon.models.fitting import Fitting
 from ctrecon.models.initialisation import isotropic_
 from ctrecon.ode.field import VectorField
 from ctrecon.ode.separable import Separable
@@ -56,6 +57,7 @@ EQUILIBRIUM = [
     "activation=tanh",
     "model.iterations=20",
 ]
+LEARNED = [name for name in groups()["model"] if target("model", member("model", name)).fitting is Fitting.WEIGHTS]
 SMALL = ["conv.channels=16", "data.train_size=3", "data.val_size=2", "data.test_size=2"]
 
 

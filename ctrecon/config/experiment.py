@@ -155,6 +155,7 @@ class Experiment:
             "geometry": lambda: self.geometry,
             "ray": lambda: self.ray,
             "term": lambda: make("data_term", config["data_term"], ray=self.ray),
+            "terms": lambda: lambda geometry: make("data_term", config["data_term"], ray=self._ray_on(geometry)),
             "start": lambda: make("start", config["start"], geometry=self.geometry, ray=self.ray, start=FBP(self.geometry)),
             "family": self.family,
             "strip": lambda: make("strip", config["strip"]),
@@ -183,6 +184,9 @@ class Experiment:
     def ray(self) -> RayTransform:
         """The ray transform on the reconstruction's grid."""
         return RayTransform(self.geometry, self.projector)
+
+    def _ray_on(self, geometry: Geometry) -> RayTransform:
+        return self.ray if geometry is self.geometry else RayTransform(geometry, self.projector)
 
 
 def _undrawn(config: dict[str, Any], geometry: Geometry) -> Model:

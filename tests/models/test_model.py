@@ -4,13 +4,12 @@ import itertools
 
 import pytest
 import torch
-from conftest import experiment
+from conftest import LEARNED, experiment
 
 from ctrecon.config.conf import groups, member
 from ctrecon.config.make import target
 from ctrecon.errors import InputError
 from ctrecon.measure.metrics import equivariance_error
-from ctrecon.models.fitting import Fitting
 from ctrecon.models.learned import Learned
 from ctrecon.models.unrolled import Unrolled
 from ctrecon.runs import weights
@@ -107,7 +106,6 @@ def test_whole_reconstruction_turns_with_the_object(conv, field, integrator):
         assert error > 1e-2
 
 
-LEARNED = [name for name in groups()["model"] if target("model", member("model", name)).fitting is Fitting.WEIGHTS]
 ARCHITECTURES = {name: [f"model={name}"] + ["model.iterations=2"] * ("iterations" in member("model", name)) for name in LEARNED} | {
     "equilibrium": ["model=equilibrium"],
     "unrolled_unet": ["model=unrolled_unet", "network.levels=2"],

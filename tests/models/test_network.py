@@ -5,7 +5,7 @@ import torch
 from conftest import experiment
 from torch.nn import functional
 
-from ctrecon.models.unet import enlarged, pooled
+from ctrecon.models.pooling import enlarged, pooled
 
 SIZES = [(16, 16), (13, 13), (12, 9), (5, 5)]
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from conftest import experiment, inside
+from conftest import LEARNED, experiment, inside
 from safetensors.torch import load_file
 
 from ctrecon.errors import InputError
@@ -19,7 +19,6 @@ from ctrecon.runs.run import WEIGHTS, Run
 SMALL = ["geometry.pixels=16", "geometry.views=8", "conv.channels=8"]
 OTHER = Parallel(pixels=24, fov_m=0.2, views=20)
 COARSE = ["scans=coarse_to_fine", "scans.pixels=[8,12]", "scans.steps=[0.5,0.25]"]
-LEARNED = ["unrolled", "unrolled_unet", "primal_dual", "learned_gradient", "post_processing", "equilibrium"]
 
 
 def test_members_are_different_scans(scans):
