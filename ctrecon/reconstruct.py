@@ -1,6 +1,6 @@
 """Turn somebody's sinogram file into an image file."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from ctrecon.config.compose import config_of
 from ctrecon.config.experiment import Experiment
 from ctrecon.config.kind import Device
 from ctrecon.config.options import options
-from ctrecon.config.place import File, ImageOut, RunFolder
+from ctrecon.config.place import DrawingOut, File, ImageOut, RunFolder
 from ctrecon.config.scan import fitting, scanned
 from ctrecon.config.words import Words
 from ctrecon.disk.format import suffix_of
@@ -24,6 +24,7 @@ from ctrecon.files.unit import Unit
 from ctrecon.machine.device import pick_device
 from ctrecon.models.fitting import Fitting
 from ctrecon.models.model import Model
+from ctrecon.physics.geometry import Geometry
 from ctrecon.shapes import Sinogram
 
 CURE = "say unit=log where it is -log(I/I0), unit=metres where it is that divided by mu_max"
@@ -44,6 +45,8 @@ def reconstruct(
     dataset: str,
     index: int | Literal["all"] | None,
     unit: Literal["metres", "log", "unknown"] | None,
+    centre: int | float | Literal["find"] | None,
+    centre_out: DrawingOut | None,
     like: File | None,
     overwrite: bool,
     device: Device,
@@ -56,6 +59,8 @@ def reconstruct(
         raise InputError(f"like={like}: patient and study go into DICOM files only; expected out=NAME.dcm beside it")
     if index == "all":
         check_stack(target)
+    if centre_out and centre != "find":
+        raise InputError(f"centre_out={centre_out}: is a picture of the search; expected centre=find beside it")
     source = _source(like) if like else None
     found = scanned(run, words, geometry_with(sinogram))
     if found is None:
@@ -63,6 +68,14 @@ def reconstruct(
     experiment, origin = found
     geometry = experiment.geometry
     lines = [f"geometry: {origin}, {geometry.shape[0]} views x {geometry.bins} bins, an image of {geometry.fov_m:.6g} m"]
+    if centre is not None:
+        one = count(Path(sinogram), dataset) // 2 if index == "all" else index  # the middle of an object is where most of it is
+        offset_m, line = _offset(
+            centre, geometry, lambda: read_sinogram(sinogram, dataset, one, unit, geometry)[0], centre_out, overwrite
+        )
+        experiment = Experiment(experiment.config | {"geometry": experiment.config["geometry"] | {"offset_m": offset_m}})
+        geometry = experiment.geometry
+        lines.append(line)
     if run is None and not any(word.key.split(".")[0] in ("model", "experiment") for word in words.parsed):
         y, of = read_sinogram(sinogram, dataset, 0 if index == "all" else index, unit, geometry)
         choice = choose(geometry, y, of is Unit.RELATIVE)
@@ -89,6 +102,28 @@ def reconstruct(
             f"of {like} patient and study were taken, its place not: it does not cover the same square of {geometry.fov_m:.6g} m"
         )
     return [*lines, f"written: {out}, {Unit.HU if dicom else of}"]
+
+
+def _offset(
+    centre: int | float | Literal["find"], geometry: Geometry, read: Callable[[], Sinogram], out: str | None, overwrite: bool
+) -> tuple[float, str]:
+    """The detector's shift where the central ray meets a bin, or is found to, and what to say of it."""
+    from ctrecon.measurement.centre import bin_of, find_centre, offset_of  # loads ASTRA
+
+    if centre != "find":
+        offset_m = offset_of(geometry, centre)
+        return offset_m, f"centre: bin {centre:g}, geometry.offset_m={offset_m:.6g}"
+    found = find_centre(geometry, read())
+    if out:
+        from ctrecon.report.centre import write_picture  # loads matplotlib
+
+        write_picture(found, geometry, out, overwrite)
+    error = found.error_m / geometry.bin_m
+    return (
+        found.offset_m,
+        f"centre: bin {bin_of(geometry, found.offset_m):.2f}, found in the data with a standard error of {error:.2f} bins, "
+        f"geometry.offset_m={found.offset_m:.6g}" + f"; {out} shows the search" * bool(out),
+    )
 
 
 def _source(like: str) -> Any:

@@ -14,6 +14,7 @@ ROOMS = {  # and what else each may
     "ode": {"conv"},
     "optimizer": {"conv", "ode"},
     "models": {"physics", "conv", "ode"},
+    "measurement": {"models", "physics"},
     "files": {"disk", "physics"},
     "data": {"disk", "files", "physics"},
     "runs": {"disk"},
@@ -23,7 +24,7 @@ ROOMS = {  # and what else each may
     "guarantee": {"conv", "data", "measure", "models", "ode", "physics", "runs"},
     "fitting": {"config", "data", "machine", "measure", "models", "ode", "optimizer", "runs"},
     "study": {"config", "runs"},
-    "report": {"disk", "evidence", "guarantee", "measure", "physics", "runs"},
+    "report": {"disk", "evidence", "guarantee", "measure", "measurement", "physics", "runs"},
 }
 VERBS = {  # may import every room, and these other verbs
     "show": set(),

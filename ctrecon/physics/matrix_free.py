@@ -72,9 +72,13 @@ class MatrixFree(Projector):
         return arcs
 
     def _each(self, images: int, work: Callable[[int, Arc], None]) -> None:
+        pairs = list(product(range(images), self._arcs))
+        if len(pairs) == 1:  # a thread takes longer to start than a small scan to project
+            work(*pairs[0])
+            return
         # ASTRA lets other Python threads run while it computes.
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            list(pool.map(lambda pair: work(*pair), product(range(images), self._arcs)))
+            list(pool.map(lambda pair: work(*pair), pairs))
 
 
 def _array(batch: Tensor) -> np.ndarray:
