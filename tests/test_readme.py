@@ -24,13 +24,13 @@ SMALL = {
     "demo": ["steps=2"],
     "reproduce": [
         *("contestants=[plain,c4]", "sizes=[5]", "seeds=[0]", "rates=[1e-3]", "conv.channels=8", "data.val_size=2"),
-        *("geometry.pixels=32", "geometry.views=16", "model.iterations=1", "fit.steps=1", "fit.validate_every=1"),
+        *("geometry.pixels=32", "geometry.views=24", "model.iterations=1", "fit.steps=1", "fit.validate_every=1"),
     ],
-    "train": ["geometry.pixels=32", "geometry.views=16", "conv.channels=8", "network.levels=1", "fit.steps=2"],
-    "simulate": ["geometry.pixels=32", "geometry.views=16"],
+    "train": ["geometry.pixels=32", "geometry.views=24", "conv.channels=8", "network.levels=1", "fit.steps=2"],
+    "simulate": ["geometry.pixels=32", "geometry.views=24"],
     "show": ["geometry.pixels=32", "geometry.views=72"],
 }
-SMALL_FBP = ["geometry.pixels=32", "geometry.views=16"]
+SMALL_FBP = ["geometry.pixels=32", "geometry.views=24"]
 
 
 def test_commands_run(tmp_path, monkeypatch):

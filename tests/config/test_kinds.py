@@ -45,6 +45,8 @@ OPTIONS = {  # what is wrong for each option, written down here again: the annot
         "dataset": WORD + GIVEN,
         "index": WHOLE,
         "unit": [*WORD, "relative", "LOG"],
+        "centre": [*NEVER, "abc", "true", "[1]", "nan"],
+        "centre_out": [*WORD, "x", "x.gif"],
         "like": WORD,
         "overwrite": FLAG + GIVEN,
         "device": WORD + GIVEN,
