@@ -18,6 +18,8 @@ from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.ray import RayTransform
 from ctrecon.shapes import Image, Sinogram
 
+LEAST = 4  # pixels along a side
+
 
 class Multiscale(Learned):
     """(x, s) <- cell(x, gradient(x, y), s) on the coarsest grid, then on finer ones, up to that of the image.
@@ -62,6 +64,11 @@ class Multiscale(Learned):
             raise InputError(
                 f"model.levels={levels}, model.iterations={iterations}, model.memory={memory}: expected at least 1, 1 and 0"
             )
+        if -(-geometry.pixels // 2 ** (levels - 1)) < LEAST:
+            raise InputError(
+                f"model.levels={levels}: the coarsest grid of an image of {geometry.pixels} pixels a side would have less than {LEAST}; expected "
+                "fewer levels, or a larger geometry.pixels"
+            )
         grids = [geometry]
         while len(grids) < levels:
             grids.append(coarser(grids[-1]))
@@ -97,7 +104,7 @@ class Multiscale(Learned):
 
 
 def coarser(geometry: Geometry) -> Geometry:
-    """The same scan on the grid of `pooled` images. Raises InputError where that has too few pixels."""
+    """The same scan on the grid of `pooled` images."""
     pixels = (geometry.pixels + 1) // 2
     return replace(
         geometry, pixels=pixels, fov_m=2 * pixels * geometry.pixel_m

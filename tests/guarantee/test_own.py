@@ -88,7 +88,7 @@ def test_a_promise_of_turns_that_is_not_kept_fails(tmp_path):
 
 def test_every_model_keeps_what_it_promises(model, tmp_path):
     few = ["model.iterations=1"] if model == "unrolled" else []  # of the others, each is quick as it is
-    e = experiment("geometry.pixels=12", "geometry.views=4", "conv=p4", "conv.channels=8", f"model={model}", *few)
+    e = experiment("geometry.pixels=16", "geometry.views=4", "conv=p4", "conv.channels=8", f"model={model}", *few)
     claims = certificate(e.model(), e, tmp_path)
     assert ("equivariance", "whole reconstruction, 90 degrees") in claims
     assert not [claim for claim in claims.values() if claim.verdict == "fail"]
