@@ -154,8 +154,8 @@ class Experiment:
         return {
             "geometry": lambda: self.geometry,
             "ray": lambda: self.ray,
-            "term": lambda: make("data_term", config["data_term"], ray=self.ray),
-            "terms": lambda: lambda geometry: make("data_term", config["data_term"], ray=self._ray_on(geometry)),
+            "term": lambda: self._term(self.geometry),
+            "terms": lambda: self._term,
             "start": lambda: make("start", config["start"], geometry=self.geometry, ray=self.ray, start=FBP(self.geometry)),
             "family": self.family,
             "strip": lambda: make("strip", config["strip"]),
@@ -185,8 +185,10 @@ class Experiment:
         """The ray transform on the reconstruction's grid."""
         return RayTransform(self.geometry, self.projector)
 
-    def _ray_on(self, geometry: Geometry) -> RayTransform:
-        return self.ray if geometry is self.geometry else RayTransform(geometry, self.projector)
+    def _term(self, geometry: Geometry) -> Any:
+        """The data term on a grid."""
+        ray = self.ray if geometry is self.geometry else RayTransform(geometry, self.projector)
+        return make("data_term", self.config["data_term"], ray=ray)
 
 
 def _undrawn(config: dict[str, Any], geometry: Geometry) -> Model:
