@@ -115,9 +115,10 @@ def _offset(
         return offset_m, f"centre: bin {centre:g}, geometry.offset_m={offset_m:.6g}"
     found = find_centre(geometry, read())
     if out:
-        from ctrecon.report.centre import write_picture  # loads matplotlib
+        from ctrecon.report.centre import draw  # loads matplotlib
+        from ctrecon.report.drawing import write_drawing
 
-        write_picture(found, geometry, out, overwrite)
+        write_drawing(draw(found, geometry), out, overwrite)
     error = found.error_m / geometry.bin_m
     return (
         found.offset_m,

@@ -16,7 +16,8 @@ from ctrecon.measure.metrics import equivariance_error, transpose_defect
 from ctrecon.models.model import Model
 from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.stored_matrix import matrix_bytes
-from ctrecon.report.scan import LEGEND, as_text, write_picture
+from ctrecon.report.drawing import write_drawing
+from ctrecon.report.scan import LEGEND, as_text, draw
 from ctrecon.shapes import Sinogram
 
 CONVOLUTIONS = (torch.ops.aten.convolution, torch.ops.aten._convolution)
@@ -33,7 +34,7 @@ def show(run: RunFolder | None, out: DrawingOut | None, overwrite: bool, words: 
     """Print what the model of words or of a run is, and draw its scan into a file."""
     model = model_of(run, words)[1]
     if out:
-        write_picture(model.geometry, out, overwrite)
+        write_drawing(draw(model.geometry), out, overwrite)
     print(describe(model))
     if out:
         print(f"written: {out}")

@@ -1,11 +1,7 @@
 """The search of a centre of rotation as a picture: the misfit of every shift around it."""
 
-import io
-
 from matplotlib.figure import Figure
 
-from ctrecon.disk.atomic import check_free, writable, write_bytes
-from ctrecon.disk.format import DRAWING, suffix_of
 from ctrecon.measurement.centre import Centre, bin_of
 from ctrecon.physics.geometry import Geometry
 
@@ -22,11 +18,3 @@ def draw(centre: Centre, geometry: Geometry) -> Figure:
     axes.set_xlabel("bin that the central ray meets, counted from 0")
     axes.set_ylabel("misfit, over the least that was tried")
     return figure
-
-
-def write_picture(centre: Centre, geometry: Geometry, path: str, overwrite: bool) -> None:
-    """The picture in a file, in the format of its suffix. Raises InputError or OSError where none can be written there."""
-    where, content = writable(path, DRAWING), io.BytesIO()
-    check_free(path, overwrite, where)
-    draw(centre, geometry).savefig(content, format=suffix_of(where)[1:], dpi=150)
-    write_bytes(where, content.getbuffer())

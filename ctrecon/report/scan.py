@@ -1,13 +1,9 @@
 """A scan as a small picture: source, object, detector and covered angles."""
 
-import io
-
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ctrecon.disk.atomic import check_free, writable, write_bytes
-from ctrecon.disk.format import DRAWING, suffix_of
 from ctrecon.physics.beam import across
 from ctrecon.physics.geometry import Geometry
 
@@ -52,11 +48,3 @@ def as_text(geometry: Geometry) -> str:
     cells = dark.reshape(dark.shape[0] // 4, 4, dark.shape[1] // 2, 2)
     codes = 0x2800 + np.einsum("rick,ik->rc", cells, np.array(DOTS))
     return "\n".join("".join(map(chr, row)).rstrip("\u2800") for row in codes).strip("\n")
-
-
-def write_picture(geometry: Geometry, path: str, overwrite: bool) -> None:
-    """The picture in a file, in the format of its suffix. Raises InputError or OSError where none can be written there."""
-    where, content = writable(path, DRAWING), io.BytesIO()
-    check_free(path, overwrite, where)
-    draw(geometry).savefig(content, format=suffix_of(where)[1:], dpi=150)
-    write_bytes(where, content.getbuffer())

@@ -18,7 +18,8 @@ from ctrecon.files import image, sinogram
 from ctrecon.files.unit import Unit
 from ctrecon.physics.attenuation import to_hu
 from ctrecon.physics.parallel import Parallel
-from ctrecon.report.scan import write_picture
+from ctrecon.report.drawing import write_drawing
+from ctrecon.report.scan import draw
 
 GEOMETRY = Parallel(pixels=16, fov_m=0.2, views=6, bins=23)
 GEOMETRY_TEXT = "_target_: ctrecon.physics.parallel.Parallel\n"
@@ -118,11 +119,11 @@ def test_a_file_to_write_may_lie_in_folders_that_are_not_there_yet(tmp_path):
 @pytest.mark.parametrize("suffix", DRAWING)
 def test_a_drawing_is_known_by_how_it_begins(tmp_path, suffix):
     path = tmp_path / f"scan{suffix}"
-    write_picture(GEOMETRY, str(path), overwrite=False)
-    write_picture(GEOMETRY, str(path), overwrite=True)
+    write_drawing(draw(GEOMETRY), str(path), overwrite=False)
+    write_drawing(draw(GEOMETRY), str(path), overwrite=True)
     path.write_text("notes of a year")
     with pytest.raises(InputError, match=f"no {suffix} file"):
-        write_picture(GEOMETRY, str(path), overwrite=True)
+        write_drawing(draw(GEOMETRY), str(path), overwrite=True)
 
 
 def test_datasets_are_named_where_another_one_is_asked_for(tmp_path):
