@@ -66,6 +66,7 @@ HOME = {  # of every other library
     "tifffile": ("files/",),
     "torchdiffeq": ("ode/adaptive.py",),
     "tqdm": ("fitting/progress.py", "measure/evaluation.py"),
+    "zarr": ("files/zarr.py",),
     "yaml": ("disk/yaml_file.py",),
 }
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import inside, write_dicom, write_slices
+from conftest import experiment, inside, write_dicom, write_slices
 
 from ctrecon import demo
 from ctrecon.cli import VERBS
 from ctrecon.config.conf import groups
+from ctrecon.disk.yaml_file import as_yaml
 from ctrecon.physics.fan import Fan
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +42,10 @@ def test_commands_run(tmp_path, monkeypatch):
     write_dicom(tmp_path / "slice.dcm", np.random.default_rng(0).integers(0, 2000, (32, 32)))
     with h5py.File(tmp_path / "htc2022.h5", "w") as file:
         file["sinogram"] = np.random.default_rng(0).random((4, 721, 560), dtype=np.float32)
+    tiny = experiment()
+    with h5py.File(tmp_path / "stack.h5", "w") as file:
+        file["sinogram"] = 0.02 * np.random.default_rng(0).random((2, *tiny.geometry.shape), dtype=np.float32)
+    (tmp_path / "stack.yaml").write_text(f"unit: metres\n{as_yaml(tiny.config['geometry'])}")
     run = [shlex.split(line) for line in COMMANDS if line.startswith("ctrecon ")]
     assert {words[1] for words in run} == set(VERBS)
     for _, verb, *words in run:
@@ -59,6 +64,7 @@ def test_commands_run(tmp_path, monkeypatch):
         "comparison/comparison.md",
         "image.png",
         "image.npy",
+        "images/1.dcm",
         "disc.npy",
         "runs/demo/ct_slice.png",
     ]

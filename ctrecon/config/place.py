@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ctrecon.config.kind import Form, marks
-from ctrecon.disk.atomic import check_free, writable
-from ctrecon.disk.format import DRAWING, IMAGE, SINOGRAM, ending_in, suffix_of
+from ctrecon.disk.atomic import check_free, folder_of, writable, writable_folder
+from ctrecon.disk.format import DRAWING, IMAGE, SINOGRAM, ZARR, ending_in, suffix_of
 from ctrecon.errors import InputError
 from ctrecon.runs import zoo
 from ctrecon.runs.run import CONFIG
@@ -78,10 +78,28 @@ class New:
         check_free(path, overwrite, writable(path, self.suffixes, *inputs))
 
 
+@dataclass(frozen=True)
+class NewImages(New):
+    """A file for an image or a stack of them, or a folder for a stack: FOLDER/*.SUFFIX, a file an image, or NAME.zarr."""
+
+    def fits(self, value: str) -> bool:
+        return suffix_of(Path(value)) in (*self.suffixes, ZARR)
+
+    def of(self, kind: str) -> str:
+        return f"{ending_in(self.suffixes)}; for a stack FOLDER/*.dcm, or another of these, or NAME{ZARR} too"
+
+    def check(self, path: str, overwrite: bool, *inputs: str | None) -> None:
+        if folder_of(Path(path)) is None:
+            super().check(path, overwrite, *inputs)
+        else:
+            writable_folder(path, self.suffixes, overwrite)
+
+
 File = Annotated[str, There("file")]
 Folders = Annotated[str | list[str], There("folder", "; expected runs/NAME or runs/NAME/SEED")]
 RunFolder = Annotated[str, OneRun("folder")]
-ImageOut, SinogramOut, DrawingOut = (Annotated[str, New(suffixes)] for suffixes in (IMAGE, SINOGRAM, DRAWING))
+SinogramOut, DrawingOut = (Annotated[str, New(suffixes)] for suffixes in (SINOGRAM, DRAWING))
+ImageOut = Annotated[str, NewImages(IMAGE)]
 GuestName = Annotated[
     str, Form(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", "package.module:function, a function of a geometry that gives a callable")
 ]

@@ -3,12 +3,14 @@
 import errno
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from ctrecon.disk.format import ending_in, is_of, suffix_of
+from ctrecon.disk.format import ZARR, ending_in, is_of, suffix_of
 from ctrecon.errors import InputError
+
+IN_ZARR = (".zgroup", ".zattrs", ".zmetadata", "0")
 
 
 @contextmanager
@@ -33,14 +35,36 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_files(contents: Mapping[Path, bytes | memoryview]) -> None:
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path` that takes its place when the block ends well and is removed when not.
+
+    Raises:
+        OSError: It cannot be made, or what is there cannot be moved away.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent, ignore_cleanup_errors=True) as temporary:
+        new, old = Path(temporary) / "new", Path(temporary) / "old"
+        new.mkdir()
+        yield new
+        if path.exists():
+            path.rename(old)
+        try:
+            new.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
+
+
+def write_files(contents: Mapping[Path, bytes | memoryview | Callable[[Path], None]]) -> None:
     """Write files that belong together: all of them, or, where one cannot be written, none.
 
     Libraries that write by themselves may swallow the error of a full disk, as h5py does. So they write to memory, and Python's own
     write brings that to the disk; what was there before is replaced when all of it has arrived.
 
     Args:
-        contents: By path.
+        contents: By path; or what writes it to a path, through Python's own write.
 
     Raises:
         OSError: A folder cannot be made or written to, or the disk is full.
@@ -48,7 +72,11 @@ def write_files(contents: Mapping[Path, bytes | memoryview]) -> None:
     with ExitStack() as stack:
         for path, content in contents.items():
             try:
-                _fill(stack.enter_context(replacing(path)), memoryview(content))
+                temporary = stack.enter_context(replacing(path))
+                if callable(content):
+                    content(temporary)
+                else:
+                    _fill(temporary, memoryview(content))
             except OSError as error:
                 raise OSError(error.errno, error.strerror, str(path)) from None
 
@@ -102,6 +130,40 @@ def writable(path: str, suffixes: tuple[str, ...], *inputs: str | Path | None) -
             raise InputError(f"out={path}: {above} is a file; expected a folder there")
     where.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix=".writing-", dir=where.parent):
+        pass
+    return where
+
+
+def folder_of(path: Path) -> Path | None:
+    """The folder that a path stands for: FOLDER of FOLDER/*.SUFFIX, NAME.zarr itself; None: it stands for a file."""
+    return path.parent if path.stem == "*" or path.name == "*.nii.gz" else path if suffix_of(path) == ZARR else None
+
+
+def writable_folder(path: str, suffixes: tuple[str, ...], overwrite: bool) -> Path:
+    """The path of a folder to write, as `folder_of` understands it, tried before the work that fills it.
+
+    Raises:
+        InputError: Its files have no such suffix, or what is there is something else than such a folder, or was not to be replaced.
+        OSError: The folder cannot be made or written to.
+    """
+    where = Path(path)
+    folder, suffix = folder_of(where), suffix_of(where)
+    if suffix not in (*suffixes, ZARR) or folder == Path():
+        raise InputError(f"out={path}: expected FOLDER/* and {ending_in(suffixes)}, or NAME.zarr")
+    if folder.exists():
+        if not folder.is_dir():
+            raise InputError(f"out={path}: {folder} is a file; expected a folder there, or none")
+        names = [one.name for one in folder.iterdir()]
+        ours = (lambda name: name in IN_ZARR) if suffix == ZARR else (lambda name: name.removesuffix(".json").endswith(suffix))
+        if strange := next((name for name in names if not ours(name)), None):
+            raise InputError(f"out={path}: {folder / strange} is there and would be lost; remove it or choose another folder")
+        if names and not overwrite:
+            raise InputError(f"out={path}: {folder} is there already; say overwrite=true or choose another name")
+    for above in folder.parents:
+        if above.is_file():
+            raise InputError(f"out={path}: {above} is a file; expected a folder there")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder.parent):
         pass
     return where
 

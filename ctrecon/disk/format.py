@@ -3,6 +3,7 @@
 from pathlib import Path
 
 IMAGE = (".npy", ".h5", ".tif", ".png", ".dcm", ".nii.gz")  # that an image is written in
+ZARR = ".zarr"  # a folder with a stack of images
 SINOGRAM = (".npy", ".npz", ".h5", ".tif", ".mat")  # that a sinogram is written in
 DRAWING = (".png", ".pdf", ".svg")
 MAGIC = {  # where, and with one of which bytes

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from ctrecon.disk.difference import differences
 from ctrecon.errors import InputError
-from ctrecon.runs.difference import differences
 from ctrecon.runs.results import METRICS, SUMMARY, Results
 from ctrecon.runs.run import CONFIG
 

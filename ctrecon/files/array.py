@@ -1,7 +1,7 @@
 """Reading the array in somebody's file, by its suffix."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -12,54 +12,86 @@ from torch import Tensor
 from ctrecon.disk.reading import as_numbers, check_declared, reading
 from ctrecon.errors import InputError
 from ctrecon.files.label import Label
-from ctrecon.files.stored import OPEN, Stored, check_counts
+from ctrecon.files.stored import OPEN, check_counts
 
 Shape = tuple[int, int]
 SMALLEST = 4  # rows and columns of an image
 
 
-def read_array(path: Path, name: str, index: int | None, check: Callable[[Shape], None]) -> tuple[Float[np.ndarray, "H W"], Label]:
-    """The array in a .npy, .npz, .h5, .hdf5, .mat, .tif, .tiff or .png file, in single precision, and what the file says of it.
+class ArrayFile:
+    """An open .npy, .npz, .h5, .hdf5, .mat, .tif, .tiff or .png file with an array, or a stack of arrays along its first dimension.
 
     Args:
         path: The file.
         name: Name of the array, where the file holds several.
-        index: Which entry of a stack along the first dimension; None: the file holds one array, or a stack of one.
-        check: Raises InputError where an array of that shape is not the wanted one. It is asked before anything is read.
 
     Raises:
-        InputError: The file is missing, unreadable, or does not hold such an array of finite real numbers.
+        InputError: The file is missing, unreadable, or has no such array.
     """
-    with _opened(path, name) as stored:
+
+    def __init__(self, path: Path, name: str) -> None:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file")
+        self.path, suffix = path, path.suffix.lower()
+        if suffix not in OPEN:
+            raise InputError(f"{path}: suffix {suffix or 'missing'}; expected one of {' '.join(OPEN)}")
+        self._whole: np.ndarray | None = None
+        with reading(path, suffix), ExitStack() as opening:
+            self._stored = OPEN[suffix](path, name, opening)
+            check_counts(self._stored.shape, path)
+            self._open = opening.pop_all()
+
+    def __enter__(self) -> "ArrayFile":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._open.close()
+
+    def __len__(self) -> int:
+        """How many arrays can be asked for: as many as a stack has, one where there is no stack."""
+        return self._stored.shape[0] if len(self._stored.shape) == 3 else 1
+
+    def read(self, index: int | None, check: Callable[[Shape], None]) -> tuple[Float[np.ndarray, "H W"], Label]:
+        """One array in single precision, and what the file says of it.
+
+        Args:
+            index: Which entry of a stack; None: the file holds one array, or a stack of one.
+            check: Raises InputError where an array of that shape is not the wanted one. It is asked before anything is read.
+
+        Raises:
+            InputError: There is no such array of finite real numbers, or it cannot be read.
+        """
+        stored, path = self._stored, self.path
         if len(stored.shape) == 3:
             index = chosen(index, stored.shape[0], path)
         elif len(stored.shape) != 2 or index is not None:
             raise InputError(f"{path}: an array of shape {stored.shape}; expected two dimensions, or three with index=N")
         check(stored.shape[-2:])
         check_declared(stored.shape if stored.whole else stored.shape[-2:], stored.dtype, path)
-        array = stored.read(index)
-        if array.shape != stored.shape[-2:]:
-            raise ValueError(f"{array.shape} instead of {stored.shape[-2:]} values")
-        return as_numbers(array, path), stored.label
+        with reading(path, path.suffix.lower()):
+            array = self._one(index)
+            if array.shape != stored.shape[-2:]:
+                raise ValueError(f"{array.shape} instead of {stored.shape[-2:]} values")
+            return as_numbers(array, path), stored.label
+
+    def _one(self, index: int | None) -> np.ndarray:
+        if index is None or not self._stored.whole:
+            return self._stored.read(index)
+        if self._whole is None:  # kept: the next of the stack will be asked for
+            self._whole = self._stored.read(None)
+        return self._whole[index]
+
+
+def read_array(path: Path, name: str, index: int | None, check: Callable[[Shape], None]) -> tuple[Float[np.ndarray, "H W"], Label]:
+    """One array of a file. Arguments, results and errors are those of `ArrayFile`."""
+    with ArrayFile(path, name) as file:
+        return file.read(index, check)
 
 
 def count(path: Path, name: str) -> int:
-    """How many arrays `read_array` can be asked for: as many as a stack has, one where there is no stack. Raises InputError as it does."""
-    with _opened(path, name) as stored:
-        return stored.shape[0] if len(stored.shape) == 3 else 1
-
-
-@contextmanager
-def _opened(path: Path, name: str) -> Iterator[Stored]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    suffix = path.suffix.lower()
-    if suffix not in OPEN:
-        raise InputError(f"{path}: suffix {suffix or 'missing'}; expected one of {' '.join(OPEN)}")
-    with reading(path, suffix), ExitStack() as stack:
-        stored = OPEN[suffix](path, name, stack)
-        check_counts(stored.shape, path)
-        yield stored
+    """How many arrays `read_array` can be asked for. Raises InputError as it does."""
+    with ArrayFile(path, name) as file:
+        return len(file)
 
 
 def chosen(index: int | None, size: int, path: Path | str) -> int:

@@ -4,6 +4,8 @@ Source: DICOM PS3.3, A.3 (what a CT image has to have). `dciodvfy` of Debian's d
 """
 
 import io
+from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -72,48 +74,83 @@ def _directions(file: Dataset) -> np.ndarray:
     return np.array(file.ImageOrientationPatient, dtype=np.float64).reshape(2, 3).T
 
 
-def as_ct_image(hu: np.ndarray, pixel_m: float, source: Dataset | None = None, path: str = "source") -> bytes:
-    """A slice in Hounsfield units as a DICOM file.
+class Series:
+    """The slices of one series of a study, one file each, or a single slice.
 
     Args:
-        hu: The image.
         pixel_m: Width of a pixel.
-        source: A CT slice whose patient and study it is of, and whose place where both cover a square of one side; None: of nobody.
+        spacing_m: Distance between two slices; None: there is one.
+        source: A CT slice whose patient and study they are of, and whose place the first has where both cover a square of one side; None: of
+            nobody.
+        derivation: How they were made, in words.
         path: What the source is called in errors.
-
-    Raises:
-        InputError: Values that no material has.
     """
-    file = Dataset()
-    file.file_meta = FileMetaDataset()
-    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    file.file_meta.MediaStorageSOPClassUID = file.SOPClassUID = CTImageStorage
-    file.file_meta.MediaStorageSOPInstanceUID = file.SOPInstanceUID = generate_uid()
-    file.SpecificCharacterSet = "ISO_IR 192"
-    for name in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"):
-        setattr(file, name, "")
-    file.AccessionNumber = file.ReferringPhysicianName = ""
-    file.StudyInstanceUID, file.SeriesInstanceUID, file.FrameOfReferenceUID = generate_uid(), generate_uid(), generate_uid()
-    file.SeriesNumber = file.InstanceNumber = 1
-    file.Modality, file.ImageType, file.Manufacturer = "CT", ["DERIVED", "SECONDARY", "AXIAL"], "ctrecon"
-    file.PatientPosition = file.PositionReferenceIndicator = file.Laterality = ""
-    file.SliceThickness = file.KVP = file.AcquisitionNumber = None  # nobody knows them of a slice that was computed
-    pixels, pixel_mm = np.array(hu.shape), 1000 * pixel_m
-    file.Rows, file.Columns = hu.shape
-    file.PixelSpacing = [_ds(pixel_mm)] * 2
-    file.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    corner = np.array([*(-pixel_mm * pixels[::-1] / 2), 0])  # the image's middle is the origin
-    if source is not None:
-        _carry(source, file, (*PATIENT, *STUDY))
-        there = corner_of(source, pixel_m * hu.shape[0], path)
-        if there is not None:
-            _carry(source, file, PLACE)
-            corner = there
-    file.ImagePositionPatient = [_ds(one) for one in corner + _directions(file) @ [pixel_mm, pixel_mm] / 2]
-    _set_pixels(file, hu)
-    content = io.BytesIO()
-    file.save_as(content, enforce_file_format=True)
-    return content.getvalue()
+
+    def __init__(
+        self,
+        pixel_m: float,
+        spacing_m: float | None = None,
+        source: Dataset | None = None,
+        derivation: str = "",
+        path: str = "source",
+    ) -> None:
+        self.pixel_m, self.spacing_m, self.source, self.derivation, self.path = pixel_m, spacing_m, source, derivation, path
+        self._study, self._series, self._frame = generate_uid(), generate_uid(), generate_uid()
+        self._now = datetime.now()
+
+    def as_file(self, hu: np.ndarray, number: int = 0) -> bytes:
+        """A slice in Hounsfield units as a DICOM file. Raises InputError where it has values that no material has.
+
+        Args:
+            hu: The image.
+            number: Which slice it is, from 0 on.
+        """
+        file, pixel_mm = self._empty(number), 1000 * self.pixel_m
+        file.Rows, file.Columns = hu.shape
+        file.PixelSpacing = [_ds(pixel_mm)] * 2
+        file.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        corner = np.array([*(-pixel_mm * np.array(hu.shape)[::-1] / 2), 0])  # the image's middle is the origin
+        if self.source is not None:
+            _carry(self.source, file, (*PATIENT, *STUDY))
+            there = corner_of(self.source, self.pixel_m * hu.shape[0], self.path)
+            if there is not None:
+                _carry(self.source, file, PLACE)
+                corner = there
+        directions = _directions(file)
+        if self.spacing_m is not None:
+            spacing_mm = 1000 * self.spacing_m
+            file.SliceThickness = _ds(spacing_mm)
+            corner = corner + number * spacing_mm * np.cross(directions[:, 0], directions[:, 1])
+            file.SliceLocation = _ds(float(np.cross(directions[:, 0], directions[:, 1]) @ corner))
+        file.ImagePositionPatient = [_ds(one) for one in corner + directions @ [pixel_mm, pixel_mm] / 2]
+        _set_pixels(file, hu)
+        content = io.BytesIO()
+        file.save_as(content, enforce_file_format=True)
+        return content.getvalue()
+
+    def _empty(self, number: int) -> Dataset:
+        """What all slices say, but for their numbers."""
+        file = Dataset()
+        file.file_meta = FileMetaDataset()
+        file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        file.file_meta.MediaStorageSOPClassUID = file.SOPClassUID = CTImageStorage
+        file.file_meta.MediaStorageSOPInstanceUID = file.SOPInstanceUID = generate_uid()
+        file.SpecificCharacterSet = "ISO_IR 192"
+        for name in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"):
+            setattr(file, name, "")
+        file.AccessionNumber = file.ReferringPhysicianName = ""
+        file.StudyInstanceUID, file.SeriesInstanceUID, file.FrameOfReferenceUID = self._study, self._series, self._frame
+        file.SeriesNumber, file.InstanceNumber = 1, number + 1
+        file.SeriesDate = file.ContentDate = self._now.strftime("%Y%m%d")
+        file.SeriesTime = file.ContentTime = self._now.strftime("%H%M%S")
+        file.Modality, file.ImageType = "CT", ["DERIVED", "SECONDARY", "AXIAL"]
+        file.Manufacturer, file.ManufacturerModelName, file.SoftwareVersions = "ctrecon", "ctrecon", version("learned-ctrecon")
+        if self.derivation:
+            file.DerivationDescription = self.derivation[:1024]  # as much as DICOM's short text holds
+            file.SeriesDescription = self.derivation[:64]
+        file.PatientPosition = file.PositionReferenceIndicator = file.Laterality = ""
+        file.SliceThickness = file.KVP = file.AcquisitionNumber = None  # nobody knows them of a slice that was computed
+        return file
 
 
 def _carry(source: Dataset, file: Dataset, names: tuple[str, ...]) -> None:

@@ -10,16 +10,17 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from ctrecon.disk.atomic import check_free, writable, write_files
-from ctrecon.disk.format import IMAGE, suffix_of
+from ctrecon.disk.atomic import check_free, folder_of, replacing_folder, writable, writable_folder, write_files
+from ctrecon.disk.format import IMAGE, ZARR, suffix_of
 from ctrecon.disk.hdf5 import check_ours, holds, open_hdf5
 from ctrecon.disk.reading import as_numbers
 from ctrecon.errors import InputError
 from ctrecon.files.array import as_image, check_square, chosen, count, read_array
-from ctrecon.files.image_format import AS
+from ctrecon.files.image_format import WRITE, Images
 from ctrecon.files.label import Label, as_sidecar, is_foreign, sidecar_of
 from ctrecon.files.slices import SliceFile
 from ctrecon.files.unit import Unit, image_unit
+from ctrecon.files.zarr import check_zarr, write_zarr
 
 PLAUSIBLE = (-0.5, 2.0)  # attenuation / mu_max of what a scanner sees, noise included; Hounsfield units and counts leave it
 
@@ -119,12 +120,16 @@ def _holds_slices(path: Path) -> bool:
 
 
 def check_output(path: str, *inputs: str | Path | None, overwrite: bool = False) -> Path:
-    """The path of an image to write, which is none of the inputs.
+    """The path of an image to write, or of a stack of them, which is none of the inputs.
 
     Raises:
         InputError: It has no such suffix, or what is there is an input, something else than an image, or was not to be replaced.
         OSError: Nothing can be written there.
     """
+    if folder_of(Path(path)) is not None:
+        if suffix_of(Path(path)) == ZARR:
+            check_zarr()
+        return writable_folder(path, IMAGE, overwrite)
     where = writable(path, IMAGE, *inputs)
     check_ours(where, "image")
     if suffix_of(where) == ".npy" and is_foreign(where):
@@ -135,15 +140,20 @@ def check_output(path: str, *inputs: str | Path | None, overwrite: bool = False)
     return where
 
 
-def check_stack(path: Path) -> None:
-    """Raises InputError where the format of a path holds one image only."""
-    if suffix_of(path) in (".dcm", ".png"):
+def check_stack(path: Path, stack: bool) -> None:
+    """Raises InputError where the format of a path holds one image and a stack goes there, or the other way round."""
+    if stack and folder_of(path) is None and suffix_of(path) in (".dcm", ".png"):
         raise InputError(
-            f"out={path}: holds one image, and index=all gives a stack: expected .npy, .h5, .tif or .nii.gz, or index=0"
+            f"out={path}: holds one image, and index=all gives a stack: expected .npy, .h5, .tif or .nii.gz, a folder as "
+            f"{path.with_suffix('')}/*{path.suffix} or {path.with_suffix('.zarr')}, or index=0"
         )
+    if not stack and folder_of(path) is not None:
+        raise InputError(f"out={path}: is a folder for a stack of images; expected index=all beside it, or the name of one file")
 
 
-def write_image(path: Path, image: Float[np.ndarray, "*N H W"], unit: Unit, pixel_m: float, source: Any = None) -> None:
+def write_image(
+    path: Path, image: Float[np.ndarray, "*N H W"], unit: Unit, pixel_m: float, source: Any = None, derivation: str = ""
+) -> None:
     """Write an image, or a stack of them, whole or not at all, in the format of its suffix, with its unit and the size of its pixels.
 
     .npy, .h5, .tif and .nii.gz keep the values, .npy with the rest in a file of its own; .dcm holds Hounsfield units; .png shows the
@@ -155,19 +165,76 @@ def write_image(path: Path, image: Float[np.ndarray, "*N H W"], unit: Unit, pixe
         unit: What they are.
         pixel_m: Width of a pixel.
         source: For DICOM: the `pydicom.Dataset` of the slice whose patient and study the image is of.
+        derivation: For DICOM: how it was made, in words.
 
     Raises:
         InputError: Values are not finite, or, for DICOM, of an unknown unit or such as no material has.
         OSError: The disk is full.
     """
     values = as_numbers(image, f"{path}: the image")
-    suffix = suffix_of(path)
-    if suffix == ".dcm":
-        from ctrecon.files.ct_image import as_ct_image  # pydicom takes a third of a second to load
+    images = Images(values.shape, [values] if values.ndim == 2 else values)
+    if suffix_of(path) == ".dcm":
+        write_files({path: _as_series(pixel_m, None, source, derivation).as_file(unit.to_hu(values.astype(np.float64)))})
+    else:
+        write_files(_in_format(path, images, Label(unit.value, pixel_m)))
 
-        write_files({path: as_ct_image(unit.to_hu(values.astype(np.float64)), pixel_m, source)})
+
+def write_stack(
+    path: Path, images: Images, unit: Unit, pixel_m: float, spacing_m: float, source: Any = None, derivation: str = ""
+) -> None:
+    """Write a stack image by image, whole or not at all; images that could not be made are NaN, and left out of a folder of files.
+
+    Args:
+        path: A file of a format that holds a stack; FOLDER/*.SUFFIX, a file an image; or NAME.zarr, an OME-Zarr.
+        images: The stack.
+        unit: What its values are.
+        pixel_m: Width of a pixel.
+        spacing_m: Distance between two images.
+        source: As in `write_image`; its place is that of the first image.
+        derivation: As in `write_image`.
+
+    Raises:
+        InputError: As `write_image`.
+        OSError: The disk is full.
+    """
+    folder, label = folder_of(path), Label(unit.value, pixel_m, spacing_m)
+    if folder is None:
+        write_files(_in_format(path, images, label))
         return
-    label = Label(unit.value, pixel_m)
-    content = AS[suffix](values, label)
-    beside = {sidecar_of(path): as_sidecar(label, content)} if suffix == ".npy" else {}
-    write_files({path: content, **beside})
+    with replacing_folder(folder) as temporary:
+        if suffix_of(path) == ZARR:
+            write_zarr(temporary, images, label)
+            return
+        series = _as_series(pixel_m, spacing_m, source, derivation) if suffix_of(path) == ".dcm" else None
+        for number, image in enumerate(images.each):
+            where = temporary / f"{number:0{len(str(images.shape[0] - 1))}d}{suffix_of(path)}"
+            if not np.isnan(image).any():
+                one = Images(image.shape, [image])
+                write_files(
+                    _in_format(where, one, label)
+                    if series is None
+                    else {where: series.as_file(unit.to_hu(image.astype(np.float64)), number)}
+                )
+
+
+def _as_series(pixel_m: float, spacing_m: float | None, source: Any, derivation: str) -> Any:
+    from ctrecon.files.ct_image import Series  # pydicom takes a third of a second to load
+
+    return Series(pixel_m, spacing_m, source, derivation)
+
+
+def _in_format(path: Path, images: Images, label: Label) -> dict[Path, Callable[[Path], None]]:
+    """What writes images to a path, and their label beside it where the format has no place for one."""
+    write, written = WRITE[suffix_of(path)], []
+
+    def fill(temporary: Path) -> None:
+        write(temporary, images, label)
+        written.append(temporary)
+
+    if suffix_of(path) != ".npy":
+        return {path: fill}
+
+    def fill_beside(temporary: Path) -> None:
+        temporary.write_bytes(as_sidecar(label, written[0]))
+
+    return {path: fill, sidecar_of(path): fill_beside}

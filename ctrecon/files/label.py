@@ -20,6 +20,7 @@ class Label:
     Attributes:
         unit: The word for its unit; None: it does not say.
         pixel_m: Width of a pixel in metres; None: it does not say.
+        spacing_m: Distance between the middles of two images of a stack that follow each other, in metres; None: it does not say.
         low: The value that is black in a picture that shows a range of values.
         high: The value that is white.
         note: What to say where a label beside the array is that of another one, and not believed.
@@ -27,6 +28,7 @@ class Label:
 
     unit: str | None = None
     pixel_m: float | None = None
+    spacing_m: float | None = None
     low: float | None = None
     high: float | None = None
     note: str | None = None
@@ -49,9 +51,10 @@ def label_of(said: Any) -> Label:
     if not isinstance(said, dict):
         return SILENT
     unit = said.get("unit")
-    lengths = {name: _number(said.get(name)) for name in ("pixel_m", "low", "high")}
-    if not (lengths["pixel_m"] or 0) > 0:
-        lengths["pixel_m"] = None
+    lengths = {name: _number(said.get(name)) for name in ("pixel_m", "spacing_m", "low", "high")}
+    for name in ("pixel_m", "spacing_m"):
+        if not (lengths[name] or 0) > 0:
+            lengths[name] = None
     return Label(unit if isinstance(unit, str) else None, **lengths)
 
 
@@ -68,9 +71,9 @@ def sidecar_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def as_sidecar(label: Label, content: bytes) -> bytes:
-    """What goes beside a file of that content: the label, and a checksum that tells which file it is the label of."""
-    return json.dumps(json.loads(label.text()) | {CHECKSUM: zlib.crc32(content)}).encode()
+def as_sidecar(label: Label, path: Path) -> bytes:
+    """What goes beside a file that is written at that path: the label, and a checksum that tells which file it is the label of."""
+    return json.dumps(json.loads(label.text()) | {CHECKSUM: _checksum(path, path.stat().st_mtime_ns, path.stat().st_size)}).encode()
 
 
 def sidecar(path: Path) -> Label:

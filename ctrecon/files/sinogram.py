@@ -18,7 +18,7 @@ from ctrecon.disk.format import SINOGRAM, suffix_of
 from ctrecon.disk.hdf5 import as_hdf5, attribute, check_ours, open_hdf5
 from ctrecon.disk.reading import MOST_TEXT, as_numbers, reading
 from ctrecon.errors import InputError
-from ctrecon.files.array import Shape, read_array
+from ctrecon.files.array import ArrayFile, Shape
 from ctrecon.files.stored import OPEN
 from ctrecon.files.unit import Unit, sinogram_unit
 from ctrecon.physics.attenuation import MU_MAX
@@ -29,23 +29,55 @@ UNIT = re.compile(r"^unit: *(\w+)", re.MULTILINE)  # in the text beside a sinogr
 GEOMETRY = re.compile(r"^_target_:", re.MULTILINE)  # is in the text of one, and not in a run's configuration
 
 
-def read_sinogram(path: str, name: str, index: int | None, unit: str | None, geometry: Geometry) -> tuple[Sinogram, Unit]:
-    """A measured sinogram (1, 1, A, D) of a geometry, and the unit of the image that it is of.
-
-    What is known becomes metres, and the image attenuation / mu_max; what is not stays as it is.
+class SinogramFile:
+    """An open file with a measured sinogram, or a stack of them, of a geometry.
 
     Args:
         path: A .npy, .npz, .h5, .tif or .mat file with views along the rows.
         name: Name of the dataset, where the file holds several.
-        index: Which sinogram of a stack.
         unit: metres, log or unknown; None: what the file says, or the text beside it.
         geometry: The scan. Where the file has all views of the scanner and the geometry uses a part, that part is taken.
 
     Raises:
-        InputError: The file cannot be read, or does not hold a sinogram of this geometry.
+        InputError: The file cannot be read.
     """
 
-    def check(shape: Shape) -> None:
+    def __init__(self, path: str, name: str, unit: str | None, geometry: Geometry) -> None:
+        self.path, self.unit, self.geometry = path, unit, geometry
+        self._file = ArrayFile(Path(path), name)
+
+    def __enter__(self) -> "SinogramFile":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._file.__exit__()
+
+    def __len__(self) -> int:
+        """How many sinograms there are."""
+        return len(self._file)
+
+    def read(self, index: int | None) -> tuple[Sinogram, Unit]:
+        """A sinogram (1, 1, A, D), and the unit of the image that it is of.
+
+        What is known becomes metres, and the image attenuation / mu_max; what is not stays as it is.
+
+        Args:
+            index: Which of a stack; None: there is one.
+
+        Raises:
+            InputError: There is no such sinogram of this geometry.
+        """
+        array, label = self._file.read(index, self._check)
+        y = torch.from_numpy(self.geometry.used(array))[None, None]
+        if not y.any():
+            raise InputError(f"{self.path}: all values are zero; expected a measurement")
+        of = sinogram_unit(self.unit or label.unit or _unit_beside(self.path))
+        if of is Unit.UNKNOWN:
+            return y, of
+        return of.to_relative(y), Unit.RELATIVE
+
+    def _check(self, shape: Shape) -> None:
+        geometry, path = self.geometry, self.path
         whole = (geometry.seen.scanned, geometry.bins)
         if shape[::-1] in (whole, geometry.shape) and shape not in (whole, geometry.shape):
             raise InputError(
@@ -55,14 +87,11 @@ def read_sinogram(path: str, name: str, index: int | None, unit: str | None, geo
         if shape != whole:
             geometry.check(torch.empty(1, 1, *shape, device="meta"), f"{path}: sinogram")
 
-    array, label = read_array(Path(path), name, index, check)
-    y = torch.from_numpy(geometry.used(array))[None, None]
-    if not y.any():
-        raise InputError(f"{path}: all values are zero; expected a measurement")
-    of = sinogram_unit(unit or label.unit or _unit_beside(path))
-    if of is Unit.UNKNOWN:
-        return y, of
-    return of.to_relative(y), Unit.RELATIVE
+
+def read_sinogram(path: str, name: str, index: int | None, unit: str | None, geometry: Geometry) -> tuple[Sinogram, Unit]:
+    """One sinogram of a file, and the unit of the image that it is of. Arguments and errors are those of `SinogramFile` and its `read`."""
+    with SinogramFile(path, name, unit, geometry) as file:
+        return file.read(index)
 
 
 def _unit_beside(path: str) -> str | None:

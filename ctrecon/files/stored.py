@@ -125,14 +125,22 @@ def _tif(path: Path, name: str, stack: ExitStack) -> Stored:
     # The kinds that are switched off may read other files, which this one names.
     series = stack.enter_context(tifffile.TiffFile(path, is_ome=False, is_ndtiff=False, is_mmstack=False)).series[0]
 
+    def page(one: tifffile.TiffPage | tifffile.TiffFrame) -> np.ndarray:
+        if one.compression != 1:
+            _check_page(one.aspage(), path)
+        return one.asarray()
+
     def read(index: int | None) -> np.ndarray:
-        for page in series.pages:
-            if page is not None and page.compression != 1:
-                _check_page(page.aspage(), path)
+        if index is not None and paged:
+            return page(series.pages[index])
+        for one in series.pages:
+            if one is not None and one.compression != 1:
+                _check_page(one.aspage(), path)
         array = series.asarray()
         return array if index is None else array[index]
 
-    return Stored(series.shape, np.dtype(series.dtype), read, label_of(series.keyframe.description), whole=True)
+    paged = len(series.shape) == 3 and len(series.pages) == series.shape[0]  # a stack whose images can be read one by one
+    return Stored(series.shape, np.dtype(series.dtype), read, label_of(series.keyframe.description), whole=not paged)
 
 
 def _check_page(page: tifffile.TiffPage, path: Path) -> None:

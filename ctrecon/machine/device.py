@@ -21,3 +21,8 @@ def pick_device(name: str) -> torch.device:
         reason = f"is not there ({str(error).splitlines()[0][:80]})" if known else "no such device"
         raise InputError(f"device={name}: {reason}; expected auto, cpu or cuda") from None
     return device
+
+
+def memory_bytes(device: torch.device) -> int:
+    """What a batch may take there: a quarter of a GPU's memory; on the CPU as much as every laptop has to spare."""
+    return torch.cuda.get_device_properties(device).total_memory // 4 if device.type == "cuda" else 2**30

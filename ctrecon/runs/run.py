@@ -11,6 +11,7 @@ environment.json     versions, device, commit, command
 torch, which takes seconds to load, is loaded where weights and states are read and written: `ctrecon status` needs neither.
 """
 
+import hashlib
 import io
 import math
 import zipfile
@@ -18,9 +19,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ctrecon.disk.atomic import replacing, write_text
+from ctrecon.disk.difference import differences
 from ctrecon.disk.yaml_file import as_yaml, read_yaml
 from ctrecon.errors import InputError
-from ctrecon.runs.difference import differences
 from ctrecon.runs.folder import Folder
 from ctrecon.runs.moved import current_run
 
@@ -108,6 +109,10 @@ class Run(Folder):
         from ctrecon.runs import weights
 
         weights.load(self / WEIGHTS, model)
+
+    def weights_sha256(self) -> str:
+        """The SHA-256 checksum of the file of the weights, in hexadecimal digits."""
+        return hashlib.sha256((self / WEIGHTS).read_bytes()).hexdigest()
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Keep everything needed to go on, and what was kept before."""

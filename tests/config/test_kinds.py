@@ -47,6 +47,7 @@ OPTIONS = {  # what is wrong for each option, written down here again: the annot
         "unit": [*WORD, "relative", "LOG"],
         "centre": [*NEVER, "abc", "true", "[1]", "nan"],
         "centre_out": [*WORD, "x", "x.gif"],
+        "spacing_m": [*NUMBER, "0", "-1"],
         "like": WORD,
         "overwrite": FLAG + GIVEN,
         "device": WORD + GIVEN,
