@@ -165,4 +165,4 @@ def _training(config: dict[str, Any], run: Run) -> dict[str, Any]:
     """What a learned model was made from."""
     status, fit = run.status(), config["fit"]
     made = {"images": status["images"], "steps": fit["steps"], "lr": fit["lr"], "seed": config["seed"]}
-    return made | {"validation_psnr": status["best"]}
+    return made | {"validation_psnr": status["best"], "validation_held_out": status["held_out"]}

@@ -9,7 +9,7 @@ import torch
 
 from ctrecon.config.compose import config_of
 from ctrecon.config.conf import groups
-from ctrecon.config.kind import hints
+from ctrecon.config.kind import Positive, fits, hints, in_words
 from ctrecon.config.make import check_kinds, make, target
 from ctrecon.config.training import Images, Training
 from ctrecon.conv.family import ConvFamily
@@ -24,6 +24,8 @@ from ctrecon.models.classical import FBP
 from ctrecon.models.initialisation import NotDrawn
 from ctrecon.models.model import Model
 from ctrecon.models.network import Network
+from ctrecon.objective.attempt import Setting
+from ctrecon.objective.objective import Objective
 from ctrecon.physics.geometry import Geometry
 from ctrecon.physics.noise import Noise
 from ctrecon.physics.projector import Projector
@@ -77,6 +79,11 @@ class Experiment:
     def fit(self):
         """How the model is fitted."""
         return make("fit", self.config["fit"])
+
+    @cached_property
+    def objective(self) -> Objective:
+        """What is minimised."""
+        return _objective(self.config["objective"])
 
     @cached_property
     def optimizer(self) -> Callable[[Model, float], torch.optim.Optimizer]:
@@ -180,6 +187,10 @@ class Experiment:
             "conv", self.config["conv"], activation=make("normalisation", self.config["normalisation"], activation=activation)
         )
 
+    def setting(self, model: Model) -> Setting:
+        """A model on this scan, as an objective sees it."""
+        return Setting(model, lambda: self.ray, self.noise)
+
     @cached_property
     def ray(self) -> RayTransform:
         """The ray transform on the reconstruction's grid."""
@@ -189,6 +200,20 @@ class Experiment:
         """The data term on a grid."""
         ray = self.ray if geometry is self.geometry else RayTransform(geometry, self.projector)
         return make("data_term", self.config["data_term"], ray=ray)
+
+
+def _objective(node: dict[str, Any]) -> Objective:
+    """An objective, the terms of a sum made before it."""
+    terms = node.get("terms")
+    if not isinstance(terms, dict):
+        return make("objective", node)
+    made, rest = {}, {key: value for key, value in node.items() if key != "terms"}
+    for name, term in terms.items():
+        weight = term.get("weight") if isinstance(term, dict) else None
+        if not fits(weight, Positive):
+            raise InputError(f"objective.terms.{name}.weight={weight}: expected {in_words(Positive)}")
+        made[name] = weight, _objective({key: value for key, value in term.items() if key != "weight"})
+    return make("objective", rest, terms=made)
 
 
 def _undrawn(config: dict[str, Any], geometry: Geometry) -> Model:

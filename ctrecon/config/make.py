@@ -36,6 +36,7 @@ NOUNS = {  # of each group, by the path of its class: imported when asked for
     "initialisation": "models.initialisation.Initialisation",
     "start": "models.model.Model",
     "model": "models.model.Model",
+    "objective": "objective.objective.Objective",
     "fit": "fitting.fit.Fit",
     "optimizer": "optimizer.Optimizer",
 }

@@ -40,6 +40,10 @@ class Examples(Dataset):
         self.scans, self.pairs, self.batch, self.scan = scans, scans[0], batch, scan
         self.augment, self.fresh, self.seed = augment, noise == "fresh", seed
 
+    def draw(self, step: int) -> np.random.Generator:
+        """What is random of a step, beside its pairs."""
+        return np.random.default_rng([self.seed, 3, step])
+
     def __getitem__(self, position: int) -> tuple[Image, Sinogram]:
         epoch, place = divmod(position, len(self.pairs))
         pose = self.augment.pose(np.random.default_rng([self.seed, 1, position]))

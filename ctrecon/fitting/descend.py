@@ -20,11 +20,12 @@ from ctrecon.errors import InputError
 from ctrecon.fitting.batches import loader
 from ctrecon.fitting.fit import Fit
 from ctrecon.fitting.progress import Bar, Progress, buffers, resume
-from ctrecon.fitting.validate import left_out_line, validate
+from ctrecon.fitting.validate import left_out_line, reported, said, validate
 from ctrecon.machine.interrupt import STOPPED, listening
+from ctrecon.objective.attempt import Attempt, Setting
+from ctrecon.objective.objective import Objective
 from ctrecon.ode.block import Block
 from ctrecon.optimizer.moving_average import MovingAverage
-from ctrecon.runs.digits import quality, shown
 from ctrecon.runs.run import HISTORY, Run
 from ctrecon.shapes import Image, Sinogram
 
@@ -33,20 +34,24 @@ def descend(
     fabric: Fabric,
     run: Run,
     model: nn.Module,
-    on_scans: Sequence[nn.Module],
+    settings: Sequence[Setting],
+    objective: Objective,
     fit: Fit,
     optimizer: Callable[[nn.Module, float], torch.optim.Optimizer],
     training: Examples,
     validation: Mapping[int, Pairs],
     workers: int = 0,
 ) -> None:
-    """Fit the model and leave the best weights by validation PSNR in the run folder, resuming what is there.
+    """Fit the model and leave the best weights by validation in the run folder, resuming what is there.
+
+    The best are those with the highest PSNR, or, with an objective that needs no truth, those that explain held-out views best.
 
     Args:
         fabric: Where: its devices share the pairs of a step.
         run: The folder.
         model: The model, freshly drawn.
-        on_scans: The same on each scan that it learns from, sharing its parameters.
+        settings: The same on each scan that it learns from, sharing its parameters.
+        objective: What is minimised.
         fit: For how long and how fast.
         optimizer: Makes the optimiser of a model and a learning rate.
         training: What to learn from.
@@ -62,9 +67,9 @@ def descend(
     descent, average = optimizer(model, fit.lr), MovingAverage(parameters, fit.average)
     now = resume(run, model, descent, average)
     fabric.print(f"{run.path}: resuming at step {now.step} of {fit.steps}" if now.step else f"{run.path}: {fit.steps} steps")
-    for one in on_scans:
-        one.to(fabric.device)
-    network, stepping = fabric.setup(OnScans(model, on_scans), descent)
+    for setting in settings:
+        setting.model.to(fabric.device)
+    network, stepping = fabric.setup(Losses(model, settings, objective), descent)
     batches = iter(loader(training, fit, now.step, fabric, workers))
     began = time.perf_counter() - now.seconds
     network.train()
@@ -74,11 +79,14 @@ def descend(
             for group in descent.param_groups:
                 group["lr"] = fit.rate(now.step)
             stepping.zero_grad()
-            losses, scan = [], training.scan(now.step)
+            losses = []
             for part in range(fit.passes):
                 x, y = (t.to(fabric.device, non_blocking=True) for t in next(batches))
                 with fabric.no_backward_sync(network, enabled=part + 1 < fit.passes):
-                    error = fit.error(network(y, scan), x) / fit.passes
+                    error = (
+                        network(y, x if objective.needs_truth else None, training.scan(now.step), training.draw(now.step))
+                        / fit.passes
+                    )
                     if varying:
                         error = error + fit.time_regularisation * sum(block.roughness() for block in varying) / fit.passes
                     fabric.backward(error)
@@ -93,7 +101,7 @@ def descend(
             stop = _any(fabric, interrupted())
             if now.step % fit.validate_every == 0 or now.step == fit.steps:
                 with average.in_place():
-                    _validated(fabric, run, model, on_scans, validation, now)
+                    _validated(fabric, run, model, settings, objective, validation, now)
                 network.train()
                 fabric.log_dict(now.history[-1], now.step)
                 if fabric.is_global_zero:
@@ -112,27 +120,28 @@ def descend(
                 raise SystemExit(STOPPED)
     if fabric.is_global_zero:
         run.report("done")
-        fabric.print(f"{run.path}: done, best validation {shown('psnr', now.best)} dB")
+        fabric.print(f"{run.path}: done, best validation {said(now.kept)}")
 
 
-class OnScans(nn.Module):
-    """A model on one of several scans, as `network(y, scan)`.
+class Losses(nn.Module):
+    """The loss of a batch of one of several scans.
 
     Args:
         model: Whose parameters are learned.
-        on_scans: The same on each scan, sharing them.
+        settings: The same on each scan, sharing them.
+        objective: What is minimised.
     """
 
-    def __init__(self, model: nn.Module, on_scans: Sequence[nn.Module]) -> None:
+    def __init__(self, model: nn.Module, settings: Sequence[Setting], objective: Objective) -> None:
         super().__init__()
-        self.model, self._on_scans = model, tuple(on_scans)  # in a tuple: their parameters are not counted again
+        self.model, self._settings, self._objective = model, settings, objective
 
-    def forward(self, y: Sinogram, scan: int) -> Image:
-        return self._on_scans[scan](y)
+    def forward(self, y: Sinogram, x: Image | None, scan: int, draw: np.random.Generator) -> torch.Tensor:
+        return self._objective.loss(Attempt(self._settings[scan], y, x, draw))
 
-    def train(self, mode: bool = True) -> "OnScans":
-        for one in self._on_scans:
-            one.train(mode)
+    def train(self, mode: bool = True) -> "Losses":
+        for setting in self._settings:
+            setting.model.train(mode)
         return super().train(mode)
 
 
@@ -157,31 +166,36 @@ def _any(fabric: Fabric, flag: bool) -> bool:
 
 
 def _validated(
-    fabric: Fabric, run: Run, model: nn.Module, on_scans: Sequence[nn.Module], validation: Mapping[int, Pairs], now: Progress
+    fabric: Fabric,
+    run: Run,
+    model: nn.Module,
+    settings: Sequence[Setting],
+    objective: Objective,
+    validation: Mapping[int, Pairs],
+    now: Progress,
 ) -> None:
     """Measure the model, tell the run, and keep the weights if they are the best."""
     loss = fabric.all_reduce(torch.tensor(np.mean([float(loss) for loss in now.losses]), device=fabric.device)).item()
     if not math.isfinite(loss):
         raise InputError(f"the loss is {loss} at step {now.step}; expected a finite one: lower fit.lr")
-    each = [validate(fabric, on_scans[number], pairs) for number, pairs in validation.items()]
+    truth = objective.needs_truth
+    each = [validate(fabric, settings[number], pairs, held_out=not truth) for number, pairs in validation.items()]
     scores, left_out = {name: float(np.mean([found[name] for found, _ in each])) for name in each[0][0]}, each[0][1]
-    if left_out and not now.history:
+    if left_out and truth and not now.history:
         fabric.print(left_out_line(run, left_out, next(iter(validation.values()))))
     now.history.append({"step": now.step, "seconds": now.seconds, "loss": loss} | scores)
     now.losses, now.stale = [], now.stale + 1
-    better = scores["psnr"] > now.best
+    score = scores["psnr"] if truth else -scores["held_out"]
+    better = score > now.best
     if better:
-        now.best, now.stale = scores["psnr"], 0
+        now.best, now.kept, now.stale = score, scores, 0
     if fabric.is_global_zero:
         run.write_rows(HISTORY, now.history)
-        run.report("running", step=now.step, best=now.best)
+        run.report("running", step=now.step, **(reported(scores) if better else {}))
         if better:
             run.save_weights(model)
 
 
 def _line(run: Run, fit: Fit, now: Progress) -> str:
     row, left = now.history[-1], now.seconds / now.step * (fit.steps - now.step)
-    return (
-        f"{run.path}  step {now.step}/{fit.steps}  loss {row['loss']:.3e}  validation {quality(row['psnr'], row['ssim'])}"
-        f"  {left:.0f} s left"
-    )
+    return f"{run.path}  step {now.step}/{fit.steps}  loss {row['loss']:.3e}  validation {said(row)}  {left:.0f} s left"

@@ -3,13 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from torch import Tensor
-from torch.nn.functional import mse_loss
-
 from ctrecon.config.kind import Count, Positive
 from ctrecon.errors import InputError
 from ctrecon.machine.device import PRECISION
-from ctrecon.shapes import Image
 
 WARM_UP = 0.1  # part of a one-cycle training in which the rate rises
 
@@ -26,19 +22,13 @@ SCHEDULES = {  # factor of the learning rate at a fraction of the training
     "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
     "one_cycle": one_cycle,
 }
-LOSSES = {
-    "squared": lambda images, truths: 0.5 * mse_loss(images, truths),
-    "logarithm": lambda images, truths: (images - truths).square().mean((1, 2, 3)).log().mean(),
-}
 
 
 @dataclass(frozen=True)
 class Fit:
-    """An optimiser on a loss.
+    """For how long and how fast an optimiser runs.
 
     Attributes:
-        loss: squared, half the mean squared error; or logarithm, the mean over images of the logarithm of each one's mean squared error, which is
-            its PSNR up to a factor: images and scans that are harder than others then do not decide alone, and a unit does not matter.
         steps: Optimiser steps, whatever the size of the training set.
         batch: Pairs a step, over all devices and passes.
         passes: Into how many parts, one after the other, a device divides its pairs of a step, to save memory.
@@ -55,7 +45,6 @@ class Fit:
         InputError: A value is out of range.
     """
 
-    loss: str = "squared"
     steps: Count = 1000
     batch: Count = 1
     passes: Count = 1
@@ -77,13 +66,9 @@ class Fit:
             raise InputError(f"fit.time_regularisation={self.time_regularisation}: expected at least 0")
         if not 0 <= self.average < 1:
             raise InputError(f"fit.average={self.average}: expected at least 0 (no average) and less than 1")
-        for name, known in (("schedule", SCHEDULES), ("precision", PRECISION), ("loss", LOSSES)):
+        for name, known in (("schedule", SCHEDULES), ("precision", PRECISION)):
             if getattr(self, name) not in known:
                 raise InputError(f"fit.{name}={getattr(self, name)}: expected one of {', '.join(known)}")
-
-    def error(self, images: Image, truths: Image) -> Tensor:
-        """The loss of a batch, a mean over its images."""
-        return LOSSES[self.loss](images, truths)
 
     def rate(self, step: int) -> float:
         """The learning rate of a step."""

@@ -14,10 +14,11 @@ from ctrecon.data.split import no_leak
 from ctrecon.errors import InputError
 from ctrecon.fitting.descend import descend
 from ctrecon.fitting.tune import tune
-from ctrecon.fitting.validate import check_validation, validate
+from ctrecon.fitting.validate import SETS, check_validation, reported, validate
 from ctrecon.machine.fabric import launched, machine
 from ctrecon.measure.metrics import check_pixels
 from ctrecon.models.fitting import Fitting
+from ctrecon.objective.split import check_sets
 from ctrecon.runs.environment import environment
 from ctrecon.runs.run import Run
 
@@ -67,9 +68,24 @@ class _Prepared:
         }
         self.steps = self.fit.steps if fitting is Fitting.WEIGHTS else None
         self.images = len(self.training.pairs) if fitting is Fitting.WEIGHTS else None
+        self.objective = self.experiment.objective
+        scans = self.experiment.scans if fitting is Fitting.WEIGHTS else [self.experiment]
+        self.settings = [one.setting(self.model if one is self.experiment else self.model.on(one.geometry)) for one in scans]
+        self._check_objective(fitting)
         no_leak("val", self.validation.patients(), {"train": self.patients["train"]})
         check_pixels(self.experiment.geometry.pixels)
-        check_validation(self.validation)
+        if self.objective.needs_truth:
+            check_validation(self.validation)
+
+    def _check_objective(self, fitting: Fitting) -> None:
+        """Raises InputError where the objective, or what is to be judged by without a truth, does not suit model, scan and noise."""
+        if fitting is Fitting.WEIGHTS:
+            for setting in self.settings:
+                self.objective.check(setting)
+        if fitting is not Fitting.NOTHING and not self.objective.needs_truth:
+            for setting in self.settings if fitting is Fitting.NUMBER else [self.settings[number] for number in self.validations]:
+                check_sets(setting, SETS)
+                setting.noise.deviance(*2 * [torch.ones(1, 1, 1, 1)])
 
     def described(self, run: Run, device: torch.device) -> str:
         """What was loaded, in two lines: scan and images; model and device."""
@@ -114,18 +130,17 @@ def _train(fabric: Fabric, values: dict[str, Any]) -> None:
 def _fit(fabric: Fabric, run: Run, made: _Prepared, values: dict[str, Any]) -> None:
     """What the model's kind of fitting asks for."""
     if made.model.fitting is Fitting.NOTHING:
-        row = {"step": 0, "seconds": 0.0} | validate(fabric, made.model.to(fabric.device), made.validation)[0]
-        run.finish(made.model, [row], row["psnr"])
+        made.model.to(fabric.device)
+        row = {"step": 0, "seconds": 0.0} | validate(fabric, made.settings[0], made.validation)[0]
+        run.finish(made.model, [row], reported(row))
         fabric.print(f"{run.path}: nothing to fit, this model has no parameters")
     elif made.model.fitting is Fitting.NUMBER:
-        tune(fabric, run, made.model, made.validation)
+        tune(fabric, run, made.settings[0], made.validation, made.objective.needs_truth)
     else:
         if values["compile"]:
             made.model.compile()
-        optimizer = made.experiment.optimizer
-        scans = made.experiment.scans
-        models = [made.model if one is made.experiment else made.model.on(one.geometry) for one in scans]
-        descend(fabric, run, made.model, models, made.fit, optimizer, made.training, made.validations, values["workers"])
+        learned, from_ = (made.model, made.settings), (made.training, made.validations)
+        descend(fabric, run, *learned, made.objective, made.fit, made.experiment.optimizer, *from_, values["workers"])
 
 
 def _with_cure(error: Exception) -> Exception:

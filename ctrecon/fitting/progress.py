@@ -21,7 +21,8 @@ class Progress:
     Attributes:
         step: Steps done.
         seconds: They took, validations included.
-        best: Best validation PSNR.
+        best: Best score of a validation, the larger the better.
+        kept: What was measured of the weights that have it.
         stale: Validations since it.
         losses: Of the steps since the last validation.
         history: A row a validation.
@@ -30,6 +31,7 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
     best: float = -math.inf
+    kept: dict[str, float] = field(default_factory=dict)
     stale: int = 0
     losses: list[float | torch.Tensor] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)

@@ -147,6 +147,10 @@ class Geometry(abc.ABC):
         """The same scan of the same object on a grid `factor` times finer: for simulating without an inverse crime."""
         return replace(self, pixels=factor * self.pixels)  # the detector is set by now and stays
 
+    def of_views(self, places: Sequence[int]) -> "Geometry":
+        """The same scan of the views at these places among the used ones alone."""
+        return replace(self, views=[self.seen.numbers[place] for place in places])
+
     def beam(self) -> Beam:
         """The rays as flat detectors, a detector a view; a curved one may be given in pieces, whose bins follow one another."""
         frames = self.frames()

@@ -22,12 +22,31 @@ class Noise(abc.ABC):
     def __call__(self, y: Sinogram, generator: torch.Generator) -> Sinogram:
         """The noisy sinogram; `y` is left alone. The generator lives on the CPU."""
 
+    def deviance(self, expected: Sinogram, y: Sinogram) -> Sinogram:
+        """log p(y | y) - log p(y | expected) of every ray: how much less likely the measured y is where `expected` is the noise-free sinogram.
+
+        In the mean about 1/2 at the true one, and smaller at no other. Raises InputError where the noise has no one law.
+        """
+        raise InputError(
+            f"noise={type(self).__name__}: has no likelihood of one sinogram; expected poisson_10k, with the photons of the scan, or gaussian"
+        )
+
+    def spread(self, y: Sinogram) -> Sinogram:
+        """The standard deviation of the noise of every ray, told from the measured y, in metres. Raises InputError where there is none."""
+        raise InputError(
+            f"noise={type(self).__name__}: has no known strength; expected poisson_10k, with the photons of the scan, or gaussian"
+        )
+
 
 class NoNoise(Noise):
-    """The sinogram as it is."""
+    """The sinogram as it is, or with noise of which nothing is known."""
 
     def __call__(self, y: Sinogram, generator: torch.Generator) -> Sinogram:
         return y
+
+    def deviance(self, expected: Sinogram, y: Sinogram) -> Sinogram:
+        """As if every ray had the same noise, of one per cent of the mean."""
+        return Gaussian(0.01).deviance(expected, y)
 
 
 class Gaussian(Noise):
@@ -47,7 +66,16 @@ class Gaussian(Noise):
 
     def __call__(self, y: Sinogram, generator: torch.Generator) -> Sinogram:
         n = torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y)
-        return y + self.level * y.abs().mean((1, 2, 3), keepdim=True) * n
+        return y + self.spread(y) * n
+
+    def deviance(self, expected: Sinogram, y: Sinogram) -> Sinogram:
+        """(expected - y)^2 / (2 variance)."""
+        return 0.5 * ((expected - y) / self.spread(y)).square()
+
+    def spread(self, y: Sinogram) -> Sinogram:
+        if not self.level:
+            return super().spread(y)
+        return self.level * y.abs().mean((1, 2, 3), keepdim=True).expand_as(y)
 
 
 class Poisson(Noise):
@@ -77,6 +105,15 @@ class Poisson(Noise):
             )
         counts = torch.poisson(expected, generator=generator)
         return (-torch.log((counts / self.photons).clamp(min=FEWEST)) / MU_MAX).to(y)
+
+    def deviance(self, expected: Sinogram, y: Sinogram) -> Sinogram:
+        """h - n + n log(n / h) with n the counts and h = photons exp(-mu_max expected)."""
+        n, more = self.photons * torch.exp(-MU_MAX * y), MU_MAX * (expected - y)
+        return n * (torch.expm1(-more) + more)
+
+    def spread(self, y: Sinogram) -> Sinogram:
+        """1 / (mu_max sqrt(n)), with at least one of the counts n."""
+        return (self.photons * torch.exp(-MU_MAX * y)).clamp(min=1).rsqrt() / MU_MAX
 
 
 class Doses(Noise):

@@ -8,7 +8,7 @@ from ctrecon.runs.run import CONFIG, STATUS, Run
 
 
 def table(runs: list[Run]) -> str:
-    """A row a run: its state, how far it is, its best validation PSNR, and what went wrong; a line of counts below."""
+    """A row a run: its state, how far it is, its validation, and what went wrong; a line of counts below."""
     statuses = [run.status() for run in runs]
     rows = [
         {
@@ -16,10 +16,13 @@ def table(runs: list[Run]) -> str:
             "state": one["state"],
             "progress": f"{one['step']}/{one['steps']}" if one["steps"] else str(one["step"]),
             "best PSNR": "" if one["best"] is None else shown("psnr", one["best"]),
+            "held out": "" if one["held_out"] is None else f"{one['held_out']:.4f}",
             "what went wrong": one["error"] or "",
         }
         for run, one in zip(runs, statuses, strict=True)
     ]
+    if not any(row["held out"] for row in rows):
+        rows = [{key: value for key, value in row.items() if key != "held out"} for row in rows]
     states = [one["state"] for one in statuses]
     counts = ", ".join(
         f"{states.count(state)} {state}" for state in ("done", "running", "stopped", "waiting", "failed") if state in states

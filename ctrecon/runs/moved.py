@@ -11,6 +11,7 @@ MOVED = {
 }
 NETWORK = {"_target_": "ctrecon.models.network.Flow", "_partial_": True}  # of free cells, before there were others
 SCANS = {"_target_": "ctrecon.physics.scans.One"}  # before a model could learn from several
+OBJECTIVE = {"_target_": "ctrecon.objective.supervised.Supervised"}  # its error was an option of `fit`
 STRIP = {"_target_": "ctrecon.conv.strip.regular", "_partial_": True, "kernel": 3}  # before models had features of sinograms
 
 
@@ -38,8 +39,9 @@ def current_run(config: dict[str, Any]) -> dict[str, Any]:
     """
     config = current(config)
     if isinstance(config.get("conv"), dict) and isinstance(config.get("fit"), dict):
-        added = {"conv": config["conv"] | {"bias": config["conv"].get("bias", True)}, "fit": {"loss": "squared"} | config["fit"]}
-        config = {"scans": SCANS} | config | added
+        loss, fit = config["fit"].get("loss", "squared"), {key: value for key, value in config["fit"].items() if key != "loss"}
+        added = {"conv": config["conv"] | {"bias": config["conv"].get("bias", True)}, "fit": fit}
+        config = {"scans": SCANS, "objective": OBJECTIVE | {"error": loss}} | config | added
     if "network" in config or not isinstance(config.get("cell"), dict):
         return config
     cell, free = config["cell"], "skip" in config["cell"]

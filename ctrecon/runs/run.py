@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CONFIG, WEIGHTS, RESUME, PREVIOUS = "config.yaml", "weights.safetensors", "resume.pt", "resume.previous.pt"
 STATUS, PATIENTS, HISTORY, ENVIRONMENT = "status.json", "patients.json", "history.csv", "environment.json"
-NOTHING = {"state": "waiting", "step": 0, "steps": None, "images": None, "best": None, "error": None}
+NOTHING = {"state": "waiting", "step": 0, "steps": None, "images": None, "best": None, "held_out": None, "error": None}
 STATES = ("waiting", "running", "stopped", "failed", "done")
 
 
@@ -143,7 +143,7 @@ class Run(Folder):
         return None
 
     def report(self, state: str, **news: int | float | str | None) -> None:
-        """Say how the run is, one of STATES; and what is new of `step`, `steps`, `images`, `best` and `error`."""
+        """Say how the run is, one of STATES; and what is new of `step`, `steps`, `images`, `best` (PSNR of the kept weights), `held_out` and `error`."""
         self.write_json(STATUS, self._reported() | {"error": None} | news | {"state": state})
 
     def fail(self, error: BaseException) -> None:
@@ -168,11 +168,11 @@ class Run(Folder):
         """Whether there is nothing left to train."""
         return self._reported()["state"] == "done" and (self / WEIGHTS).is_file()
 
-    def finish(self, model: "torch.nn.Module", history: list[dict[str, Any]], best: float) -> None:
-        """Leave a model that took no steps of an optimiser as done."""
+    def finish(self, model: "torch.nn.Module", history: list[dict[str, Any]], scores: dict[str, Any]) -> None:
+        """Leave a model that took no steps of an optimiser as done, with what is to be reported of it."""
         self.write_rows(HISTORY, history)
         self.save_weights(model)
-        self.report("done", step=history[-1]["step"], steps=history[-1]["step"] or None, best=best)
+        self.report("done", step=history[-1]["step"], steps=history[-1]["step"] or None, **scores)
 
 
 def _is_status(found: dict[str, Any]) -> bool:
@@ -181,6 +181,6 @@ def _is_status(found: dict[str, Any]) -> bool:
         found["state"] in STATES
         and isinstance(found["step"], int)
         and all(found[key] is None or isinstance(found[key], int) for key in ("steps", "images"))
-        and (found["best"] is None or number(found["best"]))
+        and all(found[key] is None or number(found[key]) for key in ("best", "held_out"))
         and (found["error"] is None or isinstance(found["error"], str))
     )

@@ -1,7 +1,7 @@
 """A study: the runs that a figure shows, in the order in which they are made.
 
 1. The race: each contestant at each size learns with every rate of a small grid, from the first seed.
-2. The rate with the best validation PSNR is taken, and the other seeds learn with it.
+2. The rate with the best validation is taken, and the other seeds learn with it.
 3. All of these, and the classical references, are measured on the test images. Guests and images of other programs, for which there is
    nothing to train, are measured first: what is wrong with them is said before hours have passed.
 
@@ -106,9 +106,9 @@ class Study:
         return [self._averaged(name, size, seed) for name, size, seed in self._each(self.averaged)]
 
     def rate(self, name: str, size: Size) -> float:
-        """The rate with the best validation PSNR at the first seed. Raises InputError where no training of the race came to its end."""
+        """The rate with the best validation at the first seed, by held-out views where there was no truth to learn from. Raises InputError where no training of the race came to its end."""
         runs = {rate: self._planned(name, size, rate, self.seeds[0]).run for rate in self.rates}
-        best = {rate: run.status()["best"] for rate, run in runs.items() if run.done()}
+        best = {rate: _score(run.status()) for rate, run in runs.items() if run.done()}
         if not best:
             raise InputError(f"{next(iter(runs.values())).path}: failed, and so did the other rates: see ctrecon status")
         return max(best, key=best.__getitem__)
@@ -159,6 +159,11 @@ def measured(results: Results, turns: list[int | float]) -> bool:
         return results.summary().get("test", {}).get("turns") == turns
     except InputError:
         return False
+
+
+def _score(status: dict[str, Any]) -> float:
+    """How good the weights are that a run kept, the larger the better."""
+    return status["best"] if status["held_out"] is None else -status["held_out"]
 
 
 def _folder(run: Run) -> str:

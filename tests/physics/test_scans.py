@@ -66,7 +66,9 @@ def test_other_grids_are_refused(word, says):
 
 
 @pytest.mark.parametrize(
-    "words", [COARSE, ["scans=sparse", "noise=doses", "data.noise=fresh", "fit.loss=logarithm"]], ids=["coarse_to_fine", "sparse"]
+    "words",
+    [COARSE, ["scans=sparse", "noise=doses", "data.noise=fresh", "objective.error=logarithm"]],
+    ids=["coarse_to_fine", "sparse"],
 )
 def test_a_training_on_several_scans_goes_on_where_it_was_stopped(words, tmp_path, monkeypatch):
     """To the last bit; and nothing beside the weights tells that there were several."""
