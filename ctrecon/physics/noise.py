@@ -66,7 +66,7 @@ class Gaussian(Noise):
 
     def __call__(self, y: Sinogram, generator: torch.Generator) -> Sinogram:
         n = torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y)
-        return y + self.spread(y) * n
+        return y + self.level * y.abs().mean((1, 2, 3), keepdim=True) * n
 
     def deviance(self, expected: Sinogram, y: Sinogram) -> Sinogram:
         """(expected - y)^2 / (2 variance)."""
@@ -75,7 +75,7 @@ class Gaussian(Noise):
     def spread(self, y: Sinogram) -> Sinogram:
         if not self.level:
             return super().spread(y)
-        return self.level * y.abs().mean((1, 2, 3), keepdim=True).expand_as(y)
+        return self.level * y.mean((1, 2, 3), keepdim=True).abs().expand_as(y)  # noise has no part in the mean
 
 
 class Poisson(Noise):
