@@ -288,5 +288,5 @@ def test_a_classical_model_is_tuned_without_truth(tmp_path):
 def test_a_term_of_a_sum_may_name_an_objective_only(target):
     config = identity(compose([*WORDS, "objective=equivariant_imaging"]))
     config["objective"]["terms"]["consistency"]["_target_"] = target
-    with pytest.raises(InputError, match="expected a Objective of ctrecon.objective"):
+    with pytest.raises(InputError, match=r"expected a Objective of ctrecon\.objective"):
         _ = Experiment(config).objective
