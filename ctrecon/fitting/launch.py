@@ -85,7 +85,7 @@ class _Prepared:
         if fitting is not Fitting.NOTHING and not self.objective.needs_truth:
             for setting in self.settings if fitting is Fitting.NUMBER else [self.settings[number] for number in self.validations]:
                 check_sets(setting, SETS)
-                setting.noise.deviance(*2 * [torch.ones(1, 1, 1, 1)])
+                setting.deviance(*2 * [torch.ones(1, 1, 1, 1)])
 
     def described(self, run: Run, device: torch.device) -> str:
         """What was loaded, in two lines: scan and images; model and device."""

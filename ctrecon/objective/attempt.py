@@ -11,6 +11,10 @@ from ctrecon.physics.noise import Noise
 from ctrecon.physics.ray import RayTransform
 from ctrecon.shapes import Image, Sinogram
 
+# Root mean square of A x - y over the width of a pixel, x on the grid and y of the object: 0.08 and 0.09 for CT slices of 64 and of 128 pixels,
+# and hardly another on long lines than on short ones.
+PIXEL = 0.1
+
 
 class Setting:
     """A model on one scan, with the physics of that scan.
@@ -38,6 +42,15 @@ class Setting:
     def project(self, x: Image) -> Sinogram:
         """A x, on the device of the images."""
         return self.ray.to(x.device)(x)
+
+    @property
+    def error_m(self) -> float:
+        """What is wrong with the sinogram even of the best image on this grid, whose pixels are not the object."""
+        return PIXEL * self.geometry.pixel_m
+
+    def deviance(self, expected: Sinogram, y: Sinogram) -> Sinogram:
+        """How badly a noise-free sinogram of an image on this grid explains a measured one, ray by ray."""
+        return self.noise.deviance(expected, y, self.error_m)
 
     def on_views(self, places: Sequence[int]) -> Model:
         """The model on a part of the views, made once, sharing its parameters.

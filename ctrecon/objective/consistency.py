@@ -10,4 +10,4 @@ class Consistency(Objective):
     """The mean deviance d(A f(y), y) of the rays. Alone it teaches to reconstruct the noise as well."""
 
     def loss(self, attempt: Attempt) -> Tensor:
-        return attempt.setting.noise.deviance(attempt.predicted, attempt.y).mean()
+        return attempt.setting.deviance(attempt.predicted, attempt.y).mean()

@@ -76,4 +76,4 @@ def left_out_deviance(setting: Setting, y: Sinogram, left_out: int, sets: int) -
     """The mean deviance of the rays of one set of views from the images of the others."""
     image, judges = from_the_others(setting, y, left_out, sets)
     predicted = setting.project(image)
-    return setting.noise.deviance(predicted[..., judges, :], y[..., judges, :]).mean((1, 2, 3))
+    return setting.deviance(predicted[..., judges, :], y[..., judges, :]).mean((1, 2, 3))

@@ -13,6 +13,7 @@ from ctrecon.shapes import Sinogram
 FEWEST = 1e-8  # of the photons, at least, that the logarithm is taken of: a ray without counts has none
 MOST = 1e12  # counts: beyond, torch draws them with a wrong variance, and their noise is hardly above the resolution of float32
 LARGEST_LEVEL = 1e6
+MOST_LOG = 60.0  # of expected over measured counts, beyond which float32 cannot say how much worse it is
 
 
 class Noise(abc.ABC):
@@ -22,19 +23,33 @@ class Noise(abc.ABC):
     def __call__(self, y: Sinogram, generator: torch.Generator) -> Sinogram:
         """The noisy sinogram; `y` is left alone. The generator lives on the CPU."""
 
-    def deviance(self, expected: Sinogram, y: Sinogram) -> Sinogram:
-        """log p(y | y) - log p(y | expected) of every ray: how much less likely the measured y is where `expected` is the noise-free sinogram.
+    def deviance(self, expected: Sinogram, y: Sinogram, error_m: float = 0.0) -> Sinogram:
+        """How badly an expected noise-free sinogram explains a measured one, ray by ray: a divergence of the law of the noise.
 
-        In the mean about 1/2 at the true one, and smaller at no other. Raises InputError where the noise has no one law.
+        Whatever the law, its mean over draws of y is least where `expected` is the noise-free sinogram, and is there about half the `share`.
+
+        Args:
+            expected: The noise-free sinogram.
+            y: The measured one.
+            error_m: Standard deviation of what is wrong with `expected` even of the best image, such as that of its grid: rays with less noise
+                than that do not count for more.
+
+        Raises:
+            InputError: The noise has no one law.
         """
-        raise InputError(
-            f"noise={type(self).__name__}: has no likelihood of one sinogram; expected poisson_10k, with the photons of the scan, or gaussian"
-        )
+        raise self._unknown()
 
     def spread(self, y: Sinogram) -> Sinogram:
-        """The standard deviation of the noise of every ray, told from the measured y, in metres. Raises InputError where there is none."""
-        raise InputError(
-            f"noise={type(self).__name__}: has no known strength; expected poisson_10k, with the photons of the scan, or gaussian"
+        """The standard deviation of the noise of every ray in metres, told from the measured y. Raises InputError where nobody knows it."""
+        raise self._unknown()
+
+    def share(self, expected: Sinogram, y: Sinogram, error_m: float = 0.0) -> Sinogram:
+        """The part that noise has in the variance by which `deviance` weighs every ray, the rest being that of `error_m`."""
+        return 1 / (1 + (error_m / self.spread(y)).square())
+
+    def _unknown(self) -> InputError:
+        return InputError(
+            f"noise={type(self).__name__}: has no one strength; expected poisson_10k with the photons of the scan, or gaussian"
         )
 
 
@@ -44,9 +59,9 @@ class NoNoise(Noise):
     def __call__(self, y: Sinogram, generator: torch.Generator) -> Sinogram:
         return y
 
-    def deviance(self, expected: Sinogram, y: Sinogram) -> Sinogram:
+    def deviance(self, expected: Sinogram, y: Sinogram, error_m: float = 0.0) -> Sinogram:
         """As if every ray had the same noise, of one per cent of the mean."""
-        return Gaussian(0.01).deviance(expected, y)
+        return Gaussian(0.01).deviance(expected, y, error_m)
 
 
 class Gaussian(Noise):
@@ -68,9 +83,9 @@ class Gaussian(Noise):
         n = torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y)
         return y + self.level * y.abs().mean((1, 2, 3), keepdim=True) * n
 
-    def deviance(self, expected: Sinogram, y: Sinogram) -> Sinogram:
-        """(expected - y)^2 / (2 variance)."""
-        return 0.5 * ((expected - y) / self.spread(y)).square()
+    def deviance(self, expected: Sinogram, y: Sinogram, error_m: float = 0.0) -> Sinogram:
+        """(expected - y)^2 / (2 variance), that of noise and error together."""
+        return 0.5 * (expected - y).square() / (self.spread(y).square() + error_m**2)
 
     def spread(self, y: Sinogram) -> Sinogram:
         if not self.level:
@@ -106,10 +121,19 @@ class Poisson(Noise):
         counts = torch.poisson(expected, generator=generator)
         return (-torch.log((counts / self.photons).clamp(min=FEWEST)) / MU_MAX).to(y)
 
-    def deviance(self, expected: Sinogram, y: Sinogram) -> Sinogram:
-        """h - n + n log(n / h) with n the counts and h = photons exp(-mu_max expected)."""
-        n, more = self.photons * torch.exp(-MU_MAX * y), MU_MAX * (expected - y)
-        return n * (torch.expm1(-more) + more)
+    def deviance(self, expected: Sinogram, y: Sinogram, error_m: float = 0.0) -> Sinogram:
+        """That of counts with variance h + h^2 / k, which are negative binomial: n log(n / h) - (n + k) log((n + k) / (h + k)).
+
+        n = photons exp(-mu_max y) is the count, h the expected one, 1 / sqrt(k) = mu_max error_m; without error that of Poisson's law.
+        """
+        n, more = self.photons * torch.exp(-MU_MAX * y), (MU_MAX * (expected - y)).clamp(min=-MOST_LOG)
+        if not error_m:
+            return n * (torch.expm1(-more) + more)
+        k = (MU_MAX * error_m) ** -2
+        return n * more + (n + k) * torch.log1p(n * torch.expm1(-more) / (n + k))
+
+    def share(self, expected: Sinogram, y: Sinogram, error_m: float = 0.0) -> Sinogram:
+        return super().share(expected, expected, error_m)  # the variance is a function of the mean
 
     def spread(self, y: Sinogram) -> Sinogram:
         """1 / (mu_max sqrt(n)), with at least one of the counts n."""

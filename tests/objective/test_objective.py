@@ -105,41 +105,53 @@ def test_passes_change_nothing(objective, tmp_path):
         torch.testing.assert_close(parts[name], whole[name], rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("error_m", [0.0, 5e-4])
 @pytest.mark.parametrize("law", [Gaussian(0.05), Poisson(1e4)], ids=["gaussian", "poisson"])
-def test_the_deviance_is_half_in_the_mean_and_least_at_the_truth(law):
+def test_the_deviance_is_half_the_share_in_the_mean_and_least_at_the_truth(law, error_m):
     y = RAY(disc())
     measured = [law(y, torch.Generator().manual_seed(k)) for k in range(40)]
-    mean = lambda expected: float(np.mean([law.deviance(expected, one).mean() for one in measured]))  # noqa: E731
-    assert mean(y) == pytest.approx(0.5, rel=0.02)
+    mean = lambda expected: float(np.mean([law.deviance(expected, one, error_m).mean() for one in measured]))  # noqa: E731
+    assert mean(y) == pytest.approx(0.5 * law.share(y, y, error_m).mean().item(), rel=0.02)
     assert mean(1.02 * y) > mean(y) < mean(0.98 * y)
     assert law.deviance(measured[0], measured[0]).abs().max() < 1e-6
     spread = torch.stack(measured).std(0)
     assert (law.spread(y) / spread).median() == pytest.approx(1.0, abs=0.1)
 
 
-def test_the_deviance_of_counts_is_that_of_the_law():
-    """Against torch's Poisson distribution."""
+@pytest.mark.parametrize("error_m", [0.0, 5e-4])
+def test_the_deviance_of_counts_is_that_of_the_law(error_m):
+    """Against torch's distributions: Poisson's, and the negative binomial one of counts whose mean is uncertain by that error."""
     noise, y = Poisson(500.0), RAY(disc())
     measured = noise(y, torch.Generator().manual_seed(0))
     n, h = (500.0 * torch.exp(-MU_MAX * one).double() for one in (measured, y))
-    likelihood = lambda rate: torch.distributions.Poisson(rate.clamp(min=1e-9), validate_args=False).log_prob(n)  # noqa: E731
-    torch.testing.assert_close(noise.deviance(y.double(), measured.double()), likelihood(n) - likelihood(h), rtol=1e-4, atol=1e-4)
+
+    def log_prob(mean):
+        if not error_m:
+            return torch.distributions.Poisson(mean, validate_args=False).log_prob(n)
+        k = (MU_MAX * error_m) ** -2
+        return torch.distributions.NegativeBinomial(k, probs=mean / (mean + k), validate_args=False).log_prob(n)
+
+    found = noise.deviance(y.double(), measured.double(), error_m)
+    torch.testing.assert_close(found, log_prob(n.clamp(min=1e-9)) - log_prob(h), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("error", [0.0, 0.1], ids=["exact", "grid"])
 @pytest.mark.parametrize(("law", "within"), [(Gaussian(0.05), 0.05), (Poisson(1e4), 0.1)], ids=["gaussian", "poisson"])
-def test_sure_estimates_the_error_that_it_does_not_see(law, within):
+def test_sure_estimates_the_error_that_it_does_not_see(law, within, error, monkeypatch):
     """The mean over draws of noise against the mean of the true error."""
+    monkeypatch.setattr("ctrecon.objective.attempt.PIXEL", error)
     x = disc()
     y, sure, estimates, errors = RAY(x), Sure(), [], []
     for k in range(150):
         tried = attempt(law, law(y, torch.Generator().manual_seed(k)), seed=k)
         estimates.append(sure.risk(tried).item())
-        errors.append(law.deviance(tried.predicted, y).mean().item())
+        errors.append(tried.setting.deviance(tried.predicted, y).mean().item())
     assert np.mean(estimates) == pytest.approx(np.mean(errors), rel=within)
 
 
-def test_sure_is_the_formula_of_a_linear_model():
+def test_sure_is_the_formula_of_a_linear_model(monkeypatch):
     noise, y = Gaussian(0.1), Gaussian(0.1)(RAY(disc()), torch.Generator().manual_seed(0))
+    monkeypatch.setattr("ctrecon.objective.attempt.PIXEL", 0.0)
     model = Linear(GEOMETRY)
     columns = torch.eye(y.numel()).reshape(y.numel(), 1, *y.shape[2:])
     trace = torch.stack([RAY(model(one[None])).flatten()[k] for k, one in enumerate(columns)]).sum().item()
@@ -252,9 +264,9 @@ def test_a_sum_computes_the_image_once_and_weighs_its_terms():
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["objective=sure", "noise=none"], "has no known strength"),
-        (["objective=sure", "noise=doses"], "has no known strength"),
-        (["objective=split", "noise=doses"], "has no likelihood"),
+        (["objective=sure", "noise=none"], "has no one strength"),
+        (["objective=sure", "noise=doses"], "has no one strength"),
+        (["objective=split", "noise=doses"], "has no one strength"),
         (["objective=split", "objective.sets=1"], "at least 2"),
         (["objective=split", "objective.sets=9"], "at least 2 views in each"),
         (["objective=split", "objective.domain=both"], "one of sinogram, image"),
