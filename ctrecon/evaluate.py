@@ -80,7 +80,7 @@ def evaluate_run(
     place = pick_device(device)
     trained, (experiment, model) = Run(run), model_of(run, words)
     model = OrbitMean(model) if averaged else model
-    pairs = experiment.pairs("test")
+    pairs = _test_pairs(experiment)
     if not leaks:
         no_leak("test", pairs.patients(), trained.patients())
     learned = model.fitting is Fitting.WEIGHTS
@@ -107,7 +107,7 @@ def evaluate_guest(
     model = guest_of(guest, experiment.geometry)
     reconstruct = by_model(OrbitMean(model) if averaged else model, place)
     facts = {"guest": guest, "parameters": model.size}
-    return _measured(reconstruct, experiment, experiment.pairs("test"), turns, out, place, facts)
+    return _measured(reconstruct, experiment, _test_pairs(experiment), turns, out, place, facts)
 
 
 def evaluate_images(images: str, values: dict[str, Any], turns: list[int | float], out: str) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def evaluate_images(images: str, values: dict[str, Any], turns: list[int | float
         InputError: Images are missing: then the sinograms of which they are to be made are written into the folder.
     """
     experiment = _experiment(values, out)
-    pairs = experiment.pairs("test")
+    pairs = _test_pairs(experiment)
     brought = Reconstructions(images, experiment.geometry.pixels, len(pairs))
     if missing := brought.missing(turns):
         for turn in missing:
@@ -139,6 +139,13 @@ def _experiment(values: dict[str, Any], out: str) -> Experiment:
     if size:
         print(size)
     return Experiment(identity(values))
+
+
+def _test_pairs(experiment: Experiment) -> Pairs:
+    """The pairs to measure on. Raises InputError where they have no truth."""
+    pairs = experiment.pairs("test")
+    pairs.check_truth("expected a file with references to measure by")
+    return pairs
 
 
 def _measured(

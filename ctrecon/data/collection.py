@@ -16,13 +16,15 @@ class Collection(abc.ABC):
 
     Attributes:
         endless: Whether there are always more.
+        has_truth: Whether there are images, and not sinograms alone.
     """
 
     endless: ClassVar[bool] = False
+    has_truth: bool = True
 
     @abc.abstractmethod
     def image(self, row: int) -> Float[Tensor, "1 1 M M"]:
-        """Image `row` at its own resolution, values attenuation / mu_max."""
+        """Image `row` at its own resolution, values attenuation / mu_max; NaN where there is none."""
 
     @abc.abstractmethod
     def patient(self, row: int) -> str:

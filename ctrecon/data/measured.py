@@ -1,4 +1,4 @@
-"""Measured sinograms with a reference image each, to evaluate on."""
+"""Measured sinograms: with a reference image each to evaluate on, without one to learn from alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from ctrecon.shapes import Sinogram
 
 
 class Measured(Collection):
-    """An HDF5 file of scans: `sinogram` (N, A, D) and `reference` (N, M, M).
+    """An HDF5 file of scans: `sinogram` (N, A, D) and, where there is one, `reference` (N, M, M).
 
     The attribute `unit` of `sinogram` is log (-log(I/I0)) or metres (that over mu_max), the one of `reference` attenuation (1/m),
     relative (attenuation / mu_max) or HU. Where there is none, they are taken for log and attenuation.
@@ -39,14 +39,15 @@ class Measured(Collection):
     def __init__(self, file: str, seed: int = 0) -> None:
         self.file = Path(file)
         with open_hdf5(self.file) as opened:
-            scans, references = dataset(opened, "sinogram"), dataset(opened, "reference")
+            scans, self.has_truth = dataset(opened, "sinogram"), holds(opened, "reference")
+            references = dataset(opened, "reference") if self.has_truth else np.empty((len(scans), 1, 1))
             if scans.ndim != 3 or references.ndim != 3 or len(scans) != len(references):
                 raise InputError(
                     f"{file}: sinogram of shape {scans.shape}, reference {references.shape}; expected (N, A, D) and (N, M, M)"
                 )
             self._patients = texts(opened, "patient") if holds(opened, "patient") else [f"scan {k}" for k in range(len(scans))]
             given = texts(opened, "split") if holds(opened, "split") else ["test"] * len(scans)
-            units = [attribute(opened, "unit", found) for found in (scans, references)]
+            units = [attribute(opened, "unit", scans), attribute(opened, "unit", references) if self.has_truth else None]
             self._of = _known(sinogram_unit(units[0] or "log"), f"{file}: sinogram", units[0], "log or metres")
             self._of_reference = _known(
                 image_unit(units[1] or "attenuation"), f"{file}: reference", units[1], "attenuation, relative or HU"
@@ -56,6 +57,8 @@ class Measured(Collection):
         self._split = Split(str(file), self._patients, given, seed)
 
     def image(self, row: int) -> Float[Tensor, "1 1 M M"]:
+        if not self.has_truth:
+            return torch.full((1, 1, 1, 1), torch.nan)
         x = as_image(self._read("reference", row), f"{self.file}, reference {row}")
         return self._of_reference.to_relative(x).clip(0)
 

@@ -41,6 +41,11 @@ class Pairs:
         """All of them."""
         return {self.collection.patient(row) for row in self.rows}
 
+    def check_truth(self, cure: str) -> None:
+        """Raises InputError, which ends with the cure, where there are no true images."""
+        if not self.collection.has_truth:
+            raise InputError(f"data: sinograms without a reference; {cure}")
+
     def pair(self, index: int, pose: Pose = UPRIGHT, noise: int = 0) -> tuple[Image, Sinogram]:
         """Truth and sinogram of pair `index`.
 

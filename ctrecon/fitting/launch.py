@@ -75,6 +75,9 @@ class _Prepared:
         no_leak("val", self.validation.patients(), {"train": self.patients["train"]})
         check_pixels(self.experiment.geometry.pixels)
         if self.objective.needs_truth:
+            self.validation.check_truth(
+                "expected an objective that needs no truth: objective=split, sure or robust_equivariant_imaging"
+            )
             check_validation(self.validation)
 
     def _check_objective(self, fitting: Fitting) -> None:

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from conftest import experiment, write_dicom, write_slices
+from conftest import experiment, inside, write_dicom, write_slices
 
 from ctrecon.data.augment import Pose
 from ctrecon.data.ellipses import Ellipses
@@ -13,6 +13,7 @@ from ctrecon.data.split import no_leak
 from ctrecon.errors import InputError
 from ctrecon.files.array import as_image
 from ctrecon.physics.attenuation import MU_MAX, from_hu
+from ctrecon.runs.run import Run
 
 PATIENTS = [f"P{k % 7}" for k in range(20)]
 
@@ -212,6 +213,24 @@ def test_measured_scans_are_of_the_units_that_they_say(tmp_path, of_scan, metres
     measured = Measured(str(path))
     torch.testing.assert_close(measured.image(0)[0, 0], expected)
     torch.testing.assert_close(measured.measured(0, experiment("geometry.bins=91", "geometry.views=24").geometry)[0, 0], y)
+
+
+def test_scans_without_references_are_learned_from_and_not_measured_on(tmp_path):
+    """By an objective that needs no truth; any other, and evaluation, says what is missing before anything is written."""
+    path = write_scans(tmp_path / "scans.h5", list("abcdef"), ["train"] * 2 + ["val"] * 2 + ["test"] * 2)
+    with h5py.File(path, "a") as file:
+        del file["reference"]
+    words = ["experiment=smoke", "data=measured", f"data.file={path}", "geometry.bins=91", "geometry.views=24", "device=cpu"]
+    words += ["data.train_size=2", "data.val_size=2", "data.test_size=2", "fit.steps=2", "fit.validate_every=1"]
+    with pytest.raises(SystemExit):
+        inside("train", *words, "run_dir=a", cwd=tmp_path)
+    assert not (tmp_path / "a").exists()
+    inside("train", *words, "objective=split", "run_dir=b", cwd=tmp_path)
+    run = Run(tmp_path / "b")
+    assert run.done() and run.status()["best"] is None and run.status()["held_out"] > 0
+    with pytest.raises(SystemExit):
+        inside("evaluate", "run=b", "certificate=false", cwd=tmp_path)
+    assert not (tmp_path / "b" / "metrics.csv").exists()
 
 
 @pytest.mark.parametrize(
