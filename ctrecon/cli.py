@@ -11,6 +11,7 @@ verbs:
   evaluate      measure a run, or another program, on test images: run=DIR, guest=MODULE:FUNCTION or images=FOLDER
   certify       what a trained model promises, and what an adversary finds: run=DIR
   reconstruct   turn a sinogram into an image: sinogram=FILE out=FILE, with run=DIR or model=fbp
+  adapt         let a trained model learn from the sinograms of one scan: sinogram=FILE run_dir=DIR
   compare       set evaluated runs side by side: runs=DIR,DIR
   zoo           trained models that come with the package
   reproduce     a figure of the papers, from training to drawing: figure=NAME
@@ -27,7 +28,20 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-VERBS = ("demo", "show", "simulate", "train", "status", "evaluate", "certify", "reconstruct", "compare", "zoo", "reproduce")
+VERBS = (
+    "demo",
+    "show",
+    "simulate",
+    "train",
+    "status",
+    "evaluate",
+    "certify",
+    "reconstruct",
+    "adapt",
+    "compare",
+    "zoo",
+    "reproduce",
+)
 
 
 def main() -> None:

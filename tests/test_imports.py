@@ -23,7 +23,7 @@ ROOMS = {  # and what else each may
     "evidence": {"disk", "runs"},
     "measure": {"data", "disk", "evidence", "physics", "runs"},
     "guarantee": {"conv", "data", "measure", "models", "ode", "physics", "runs"},
-    "fitting": {"config", "data", "machine", "measure", "models", "objective", "ode", "optimizer", "runs"},
+    "fitting": {"config", "data", "machine", "measure", "models", "objective", "ode", "optimizer", "physics", "runs"},
     "study": {"config", "runs"},
     "report": {"disk", "evidence", "guarantee", "measure", "measurement", "physics", "runs"},
 }
@@ -35,6 +35,7 @@ VERBS = {  # may import every room, and these other verbs
     "certify": set(),
     "evaluate": {"certify"},
     "reconstruct": set(),
+    "adapt": set(),
     "compare": set(),
     "reproduce": {"evaluate"},
     "zoo": set(),

@@ -62,8 +62,9 @@ def validate(
                 sums += psnr(image, truth), ssim(image, truth), 1, 0, 0
         if held_out:
             for index, _, y in every:
+                left_out = index % SETS if setting.held_out is None else setting.held_out
                 with fabric.autocast():
-                    sums += 0, 0, 0, left_out_deviance(setting, y.to(fabric.device), index % SETS, SETS).item(), 1
+                    sums += 0, 0, 0, left_out_deviance(setting, y.to(fabric.device), left_out, SETS).item(), 1
         after(len(indices))
     psnrs, ssims, counted, deviances, judged = fabric.all_reduce(torch.from_numpy(sums).to(fabric.device), reduce_op="sum").tolist()
     means = {"psnr": psnrs / counted, "ssim": ssims / counted} if counted else {"psnr": math.nan, "ssim": math.nan}

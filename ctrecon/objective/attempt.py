@@ -23,10 +23,11 @@ class Setting:
         model: The model.
         ray: Gives the ray transform on its grid, when asked for.
         noise: That of its sinograms.
+        held_out: Which set of views judges the model where there is no truth; None: the sets take turns.
     """
 
-    def __init__(self, model: Model, ray: Callable[[], RayTransform], noise: Noise) -> None:
-        self.model, self._ray, self.noise = model, ray, noise
+    def __init__(self, model: Model, ray: Callable[[], RayTransform], noise: Noise, held_out: int | None = None) -> None:
+        self.model, self._ray, self.noise, self.held_out = model, ray, noise, held_out
         self._on: dict[tuple[int, ...], Model] = {}
 
     @property

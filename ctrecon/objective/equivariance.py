@@ -43,7 +43,7 @@ class Equivariance(Objective):
         moved = self.moved(attempt.image, attempt.draw)
         y = attempt.setting.project(moved)
         if self.noisy:
-            expected = y.detach().clamp(min=0)  # an image that is still far from any has lines that no noise is drawn for
+            expected = y.detach().nan_to_num().clamp(min=0)  # of an image far from any, for whose lines no noise is drawn
             generator = torch.Generator().manual_seed(int(attempt.draw.integers(2**62)))
             y = y + (attempt.setting.noise(expected, generator) - expected)
         error = (attempt.reconstruct(y) - moved).square().mean((1, 2, 3))

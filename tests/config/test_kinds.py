@@ -20,10 +20,20 @@ WHOLE = [*NUMBER, "2.5", "1e3", "99999999999999999999"]
 FLAG = [*NEVER, "abc", "1", "0", "[true]"]
 WORDS = [*NEVER, "[1]", "[a,1]", "[null]", "[[a]]", "[true]"]
 NUMBERS = [*NEVER, "abc", "1", "[a]", "[nan]", "[inf]", "[true]", "[[1]]", "[null]"]
+OPTIONS_BY_NAME = ["abc", "1", "[a]", "true", "[[1]]"]
 LISTED = [value for value in NUMBERS if value != "1"]  # of a verb, whose word turns=1 is the list of one number
 GIVEN = ["null"]  # not of an option that has to be given
 AT_LEAST_0 = ["-1"]
 OPTIONS = {  # what is wrong for each option, written down here again: the annotations are what is tested
+    "adapt": {
+        "sinogram": WORD + GIVEN,
+        "run_dir": WORD + GIVEN,
+        "run": WORD + GIVEN,
+        "dataset": WORD + GIVEN,
+        "index": WHOLE,
+        "unit": [*WORD, "relative", "LOG", "unknown"],
+        "device": WORD + GIVEN,
+    },
     "certify": {"run": WORD + GIVEN, "image": WHOLE + GIVEN, "out": WORD, "device": WORD + GIVEN},
     "compare": {"runs": [*WORDS, *GIVEN, "[]"], "out": WORD + GIVEN},
     "demo": {"out": WORD + GIVEN, "steps": [*WHOLE, *GIVEN, "0"], "device": WORD + GIVEN},
@@ -160,7 +170,7 @@ def test_an_option_of_a_group_of_another_kind_ends_in_one_line(group, name):
     for key, default in member(group, name).items():
         if key.startswith("_") or key == "views":
             continue
-        kinds = {bool: FLAG, int: WHOLE, float: NUMBER, str: WORD, list: NUMBERS, type(None): NEVER[:2]}
+        kinds = {bool: FLAG, int: WHOLE, float: NUMBER, str: WORD, list: NUMBERS, dict: OPTIONS_BY_NAME, type(None): NEVER[:2]}
         values = kinds[type(default)] + ([] if default is None or key in NONE else GIVEN)
         for value in (value for value in values if group != "scans" or value != "[{a: 1}]"):  # which is such a list
             with pytest.raises(InputError, match=rf"^{group}\.{key}=.*: expected ") as refused:

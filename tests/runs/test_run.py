@@ -74,13 +74,14 @@ def test_status_is_what_was_reported_last(tmp_path):
     assert run.patients() == {"train": ["a"], "val": []}
     with run.claimed():
         run.report("running", step=4, best=20.0)
-        assert run.status() == {"state": "running", "step": 4, "steps": 10, "images": 3, "best": 20.0, "error": None}
+        reported = {"step": 4, "steps": 10, "images": 3, "best": 20.0, "held_out": None}
+        assert run.status() == reported | {"state": "running", "error": None}
     assert run.status()["state"] == "stopped"  # nobody holds the folder
     run.fail(OSError("no space\nleft"))
-    assert run.status() == {"state": "failed", "step": 4, "steps": 10, "images": 3, "best": 20.0, "error": "no space left"}
+    assert run.status() == reported | {"state": "failed", "error": "no space left"}
     run.begin({"seed": 0}, {}, {}, steps=10, images=3)
     assert run.status()["error"] is None and run.status()["step"] == 4
-    run.finish(nn.Linear(1, 1), [{"step": 0, "psnr": 1.0}], 1.0)
+    run.finish(nn.Linear(1, 1), [{"step": 0, "psnr": 1.0}], {"best": 1.0})
     assert run.done() and run.status()["steps"] is None and run.status()["best"] == 1.0
     (run / STATUS).write_text('{"state": "do')
     assert run.status()["state"] == "waiting" and not run.done()
