@@ -187,7 +187,7 @@ def test_measured_scans_come_with_their_references(tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda file: file.__delitem__("reference"), "no dataset 'reference'"),
+        (lambda file: file.__delitem__("sinogram"), "no dataset 'sinogram'"),
         (lambda file: file["sinogram"].write_direct(np.full((3, 24, 91), np.nan, np.float32)), "NaN"),
         (lambda file: (file.__delitem__("reference"), file.create_dataset("reference", (2, 8, 8), "f4")), "expected"),
     ],
